@@ -27,7 +27,9 @@ func ParseID(s string) (ID, error) {
 
 // IDOf derives the id of a call from its source and the provider's call id, and IDOfEvent that of an event, so
 // that the same thing told twice is the same row, whichever process hears it (RFC 9562, version 8).
-func IDOf(source uuid.UUID, providerCallID string) ID { return ID(derive("call", source, providerCallID)) }
+func IDOf(source uuid.UUID, providerCallID string) ID {
+	return ID(derive("call", source, providerCallID))
+}
 
 // EventID names one event.
 type EventID uuid.UUID
