@@ -1,0 +1,26 @@
+// Package seal keeps secrets: a type that prints as ***, and sealing at rest.
+package seal
+
+import (
+	"encoding/json"
+	"log/slog"
+)
+
+// Secret is text that must not be seen: it prints, logs and marshals as ***. Reveal gives the text to the one
+// place that needs it.
+type Secret string
+
+// Reveal is the text itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String hides the text.
+func (s Secret) String() string { return "***" }
+
+// GoString hides the text from %#v.
+func (s Secret) GoString() string { return "***" }
+
+// LogValue hides the text from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue("***") }
+
+// MarshalJSON hides the text from JSON.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal("***") }
