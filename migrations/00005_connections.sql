@@ -11,6 +11,7 @@ CREATE TABLE connections (
     org_time_zone     text        NOT NULL DEFAULT '',
     org_country       text        NOT NULL DEFAULT '',
     org_domain        text        NOT NULL DEFAULT '', -- for links into the CRM
+    org_users         integer     NOT NULL DEFAULT 0,  -- licences bought: they add to the day's credits
     zoho_user         text        NOT NULL DEFAULT '', -- who consented, in Zoho
     connected_by      text        NOT NULL DEFAULT '', -- who consented, in Hookline
     connected_at      timestamptz,
@@ -20,6 +21,8 @@ CREATE TABLE connections (
     access_expires_at timestamptz,
     refresh_until     timestamptz,          -- lease of the one refresh in flight
     refresh_fence     bigint      NOT NULL DEFAULT 0,
+    refresh_after     timestamptz,          -- Zoho Accounts asked to wait, or is away: no refresh before
+    refresh_failures  integer     NOT NULL DEFAULT 0, -- in a row
     probe             jsonb       NOT NULL DEFAULT '[]', -- per module: what may be read, created, updated
     probed_at         timestamptz,
     last_success_at   timestamptz,
@@ -40,9 +43,13 @@ CREATE TABLE consents (
     person_id    uuid        NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     used_at      timestamptz,
+    code_hash    bytea,                -- SHA-256 of the grant code that it was used with
+    outcome      text        NOT NULL DEFAULT '', -- what came of it; empty while it is being exchanged
+    reason       text        NOT NULL DEFAULT '', -- in words, when it failed
     pending      bytea,                -- sealed answer of a consent for another organisation, until it is confirmed
     CONSTRAINT consents_pkey PRIMARY KEY (tenant_id, state_hash),
-    CONSTRAINT consents_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id)
+    CONSTRAINT consents_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
+    CONSTRAINT consents_outcome_check CHECK (outcome IN ('', 'connected', 'other_org', 'cancelled', 'failed'))
 );
 ALTER TABLE consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE consents FORCE ROW LEVEL SECURITY;
