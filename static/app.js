@@ -1,0 +1,120 @@
+// Hookline's one script. Every page works without it; it makes some acts quicker.
+(() => {
+  "use strict";
+  const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+
+  // The theme switch: the form's own answer would do the same, with a page load.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-theme-switch]") || !event.submitter) return;
+    event.preventDefault();
+    const theme = event.submitter.value;
+    fetch(form.action, { method: "POST", body: new URLSearchParams({ theme }) });
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    all("form[data-theme-switch] button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === theme)));
+  });
+
+  document.addEventListener("click", (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      const source = document.getElementById(copy.dataset.copy);
+      const text = "value" in source ? source.value : source.textContent;
+      navigator.clipboard.writeText(text).then(() => {
+        const label = copy.querySelector("[data-label]");
+        const before = label.textContent;
+        label.textContent = "Copied";
+        setTimeout(() => { label.textContent = before; }, 1500);
+      });
+      return;
+    }
+    // A link that leads to a page of questions opens the same questions in place, when they are on the page.
+    const opener = event.target.closest("[data-opens]");
+    const dialog = opener && document.getElementById(opener.dataset.opens);
+    if (dialog) {
+      event.preventDefault();
+      dialog.showModal();
+      return;
+    }
+    const closer = event.target.closest("[data-closes]");
+    if (closer) {
+      event.preventDefault();
+      closer.closest("dialog").close();
+      return;
+    }
+    const dismiss = event.target.closest("[data-dismiss]");
+    if (dismiss) {
+      event.preventDefault();
+      dismiss.closest(".toast, .banner").remove();
+      return;
+    }
+    all("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+  });
+
+  // Keys: / searches, j and k walk a list, Enter opens the row, Escape closes a menu.
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      all("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.key === "/") {
+      const box = document.querySelector("[data-search]");
+      if (box) { event.preventDefault(); box.focus(); box.select(); }
+      return;
+    }
+    if (event.key !== "j" && event.key !== "k") return;
+    const rows = all("[data-list] a.open");
+    if (rows.length === 0) return;
+    const at = rows.findIndex((a) => a === document.activeElement || a.closest("tr")?.contains(document.activeElement));
+    const next = event.key === "j" ? Math.min(at + 1, rows.length - 1) : Math.max(at - 1, 0);
+    rows[next].focus();
+    rows[next].scrollIntoView({ block: "nearest" });
+  });
+
+  // Relative times, once a minute; the server wrote the first ones in the same words.
+  const relative = (seconds) => {
+    if (seconds < 10) return "just now";
+    if (seconds < 60) return Math.floor(seconds) + " s ago";
+    if (seconds < 3600) return Math.floor(seconds / 60) + " min ago";
+    if (seconds < 86400) return Math.floor(seconds / 3600) + " h ago";
+    return null;
+  };
+  const refresh = () => all("time[data-relative]").forEach((t) => {
+    const words = relative((Date.now() - Date.parse(t.dateTime)) / 1000);
+    if (words) t.textContent = words;
+  });
+  setInterval(refresh, 15000);
+
+  // The browser knows its time zone and country: choose them in a form that nobody has filled yet.
+  const guess = (root) => all("select[data-guess]", root).forEach((select) => {
+    const value = select.dataset.guess === "zone"
+      ? Intl.DateTimeFormat().resolvedOptions().timeZone
+      : new Intl.Locale(navigator.language).region;
+    if (value && all("option", select).some((o) => o.value === value)) select.value = value;
+    delete select.dataset.guess;
+  });
+
+  // A toast leaves by itself, unless somebody is on it.
+  const fade = (root) => all(".toast", root).forEach((toast) => {
+    const leave = () => { toast.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : toast.remove(); };
+    setTimeout(leave, 6000);
+  });
+
+  // "Select all" boxes, and the count beside the act.
+  document.addEventListener("change", (event) => {
+    const box = event.target;
+    const list = box.closest("[data-select]");
+    if (!list || box.type !== "checkbox") return;
+    const each = all("input[data-each]", list);
+    if ("all" in box.dataset) each.forEach((b) => { b.checked = box.checked; });
+    const count = each.filter((b) => b.checked).length;
+    all("[data-selected]", list).forEach((out) => { out.textContent = String(count); });
+    all("[data-when-selected]", list).forEach((part) => { part.hidden = count === 0; });
+  });
+
+  guess(document);
+  fade(document);
+  document.addEventListener("htmx:after:swap", () => { fade(document); refresh(); });
+})();
