@@ -1,0 +1,84 @@
+// Package mapping holds a tenant's field mappings and renders records.
+//
+// Render is pure: these mappings, for this decision on these facts, mean these drafts of Zoho records, cast to the
+// types of the organisation's fields, and these problems. A mapping's values are templates of a small language that
+// cannot loop (see template.go). Sending the drafts is delivery's business.
+package mapping
+
+import (
+	"hookline/internal/zoho"
+)
+
+// Set is one version of a tenant's mappings. It is stored and exported as this JSON document.
+type Set struct {
+	Version int              `json:"-"` // 0: the defaults, never saved
+	Modules map[string][]Row `json:"modules"`
+}
+
+// Row says what one field of a module gets.
+type Row struct {
+	Field string `json:"field"` // api_name
+	Value string `json:"value"` // a template
+	Mode  Mode   `json:"mode,omitempty"`
+}
+
+// Mode says when a row writes over a value that stands in Zoho already. A new record always gets the value.
+type Mode string
+
+const (
+	FillEmpty Mode = ""       // only into an empty field: what people entered stays
+	Always    Mode = "always" // also over another value
+)
+
+// Modules that can be mapped, in the order pages show them. Rows of Contacts update the Contact that called.
+var Modules = []string{"Leads", "Calls", "Deals", "Contacts"}
+
+// What a draft does.
+const (
+	Create = "create"
+	Update = "update"
+)
+
+// Draft is one record as it is to be written, save for ids that an earlier draft's answer will bring.
+type Draft struct {
+	Slot     string         `json:"slot"`
+	Module   string         `json:"module"`
+	Action   string         `json:"action"`              // Create or Update
+	RecordID string         `json:"record_id,omitempty"` // Update: the record; empty when an earlier delivery made it (Needs with an empty Field)
+	Fields   map[string]any `json:"fields"`
+	Keys     []string       `json:"keys"`            // the fields in the mapping's order
+	Needs    []Reference    `json:"needs,omitempty"` // lookups to fill with the id of an earlier slot's record
+	Marker   Marker         `json:"marker"`
+	Cut      []string       `json:"cut,omitempty"`   // fields whose text was shortened
+	Empty    []string       `json:"empty,omitempty"` // fields that had nothing to say and are not sent
+	Notes    []string       `json:"notes,omitempty"` // what was left out or changed, and why
+}
+
+// Reference is a lookup field that gets {"id": …} of the record that slot made. An empty Field means the draft's
+// own record id.
+type Reference struct {
+	Field string `json:"field"`
+	Slot  string `json:"slot"`
+}
+
+// Marker says where the delivery's reference goes: into a unique field of the organisation where there is one,
+// else as the last line of a text field, else nowhere.
+type Marker struct {
+	Field  string `json:"field,omitempty"`  // a unique field
+	Append string `json:"append,omitempty"` // a text field
+	Length int    `json:"length,omitempty"` // of that field
+}
+
+// Problem is something that keeps a record from being written, or would.
+type Problem struct {
+	Module   string   `json:"module"`
+	Field    string   `json:"field,omitempty"`
+	Slot     string   `json:"slot,omitempty"`
+	Sentence string   `json:"sentence"`          // what is wrong and the way out
+	Allowed  []string `json:"allowed,omitempty"` // the values that Zoho takes, where there is a list
+	Blocking bool     `json:"blocking"`          // without mending it the record cannot be written
+}
+
+// Metadata is what the organisation's modules look like, by api_name. A module that is missing is taken to have
+// Zoho's standard fields.
+type Metadata map[string]zoho.Metadata
