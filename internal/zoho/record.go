@@ -227,3 +227,12 @@ func (a *API) list(ctx context.Context, r request, key string, each func(map[str
 	}
 	return nil
 }
+
+// Peek reads at most one record of a module, to learn whether reading it is allowed.
+func (a *API) Peek(ctx context.Context, module string) ([]Record, error) {
+	if err := checkModule(module); err != nil {
+		return nil, err
+	}
+	query := url.Values{"fields": {"id"}, "per_page": {"1"}}
+	return a.records(ctx, request{method: http.MethodGet, path: "/" + module, query: query, credits: 1})
+}
