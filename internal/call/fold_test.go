@@ -49,7 +49,9 @@ func TestFoldDerivesOnlyWhatIsCertain(t *testing.T) {
 
 // drawCall makes a call whose every field may be empty.
 func drawCall(t *rapid.T) Call {
-	pick := func(name string, options ...string) string { return rapid.SampledFrom(append(options, "")).Draw(t, name) }
+	pick := func(name string, options ...string) string {
+		return rapid.SampledFrom(append(options, "")).Draw(t, name)
+	}
 	c := Call{
 		ProviderCallID: "c", Direction: Direction(pick("direction", "inbound", "outbound")),
 		Status: Status(pick("status", "completed", "missed", "voicemail", "failed")),
