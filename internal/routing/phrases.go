@@ -95,7 +95,9 @@ func isPause(r rune) bool {
 	return false
 }
 
-func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '\'' || r == '*' }
+func isWordRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '\'' || r == '*'
+}
 
 // wordsOf folds a text and cuts it into words: letters, digits and inner apostrophes.
 func wordsOf(text string) []string {

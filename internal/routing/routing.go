@@ -170,8 +170,9 @@ type RuleTrace struct {
 // Check is one condition as it turned out. A group has Of.
 type Check struct {
 	Pass     bool    `json:"pass"`
-	Sentence string  `json:"sentence"`      // the condition in words; for a group, how its parts count
-	Saw      string  `json:"saw,omitempty"` // the value, in words
+	Group    string  `json:"group,omitempty"` // all, any or none: how the parts in Of count
+	Sentence string  `json:"sentence"`        // the condition in words
+	Saw      string  `json:"saw,omitempty"`   // the value, in words
 	Quotes   []Quote `json:"quotes,omitempty"`
 	Of       []Check `json:"of,omitempty"`
 }

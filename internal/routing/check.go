@@ -1,0 +1,246 @@
+package routing
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hookline/internal/fault"
+)
+
+// Limits of a set; what exceeds them is refused on save.
+const (
+	maxRules   = 200
+	maxPhrases = 500 // in a list or a condition
+	maxText    = 200 // characters of a name, a phrase or a value
+)
+
+// Problem is what is wrong with a rule, in words.
+type Problem struct {
+	Rule     string // id
+	Sentence string
+}
+
+// Check says what keeps a set from being saved. It is pure: whether a stage exists in the organisation is asked
+// where the stages are known.
+func (s Set) Check() []Problem {
+	var out []Problem
+	add := func(rule, format string, args ...any) {
+		out = append(out, Problem{Rule: rule, Sentence: fmt.Sprintf(format, args...)})
+	}
+	if len(s.Rules) > maxRules {
+		add("", "There are %d rules; %d are the most.", len(s.Rules), maxRules)
+		return out
+	}
+	lists := s.Lists()
+	seen, names := map[string]bool{}, map[string]bool{}
+	for _, r := range s.Rules {
+		name := strings.TrimSpace(r.Name)
+		switch {
+		case r.ID == "" || len(r.ID) > 64:
+			add(r.ID, "A rule needs an id of at most 64 characters.")
+		case seen[r.ID]:
+			add(r.ID, "Two rules have the id %q.", r.ID)
+		case name == "":
+			add(r.ID, "Give the rule a name.")
+		case len([]rune(name)) > maxText:
+			add(r.ID, "The rule's name is longer than %d characters.", maxText)
+		case names[strings.ToLower(name)]:
+			add(r.ID, "Another rule is named “%s” too.", name)
+		}
+		seen[r.ID], names[strings.ToLower(name)] = true, true
+		nodes := 0
+		for _, p := range checkCondition(r.When, lists, 1, &nodes) {
+			add(r.ID, "%s", p)
+		}
+		for _, p := range checkOutcomes(r.Then, lists) {
+			add(r.ID, "%s", p)
+		}
+	}
+	for _, l := range s.Phrases {
+		if l.Name == "" || l.Label == "" {
+			add("", "A phrase list needs a name and a label.")
+		}
+		for _, p := range checkPhrases(l.Phrases) {
+			add("", "The %s: %s", l.Label, p)
+		}
+	}
+	return out
+}
+
+func checkCondition(c Condition, lists map[string]PhraseList, depth int, nodes *int) []string {
+	*nodes++
+	if depth > maxDepth {
+		return []string{fmt.Sprintf("Conditions are nested deeper than %d groups.", maxDepth)}
+	}
+	if *nodes > maxNodes {
+		return []string{fmt.Sprintf("The rule has more than %d conditions.", maxNodes)}
+	}
+	groups := 0
+	var out []string
+	for _, of := range [][]Condition{c.All, c.Any, c.None} {
+		if of == nil {
+			continue
+		}
+		groups++
+		if len(of) == 0 {
+			out = append(out, "A group of conditions is empty.")
+		}
+		for _, child := range of {
+			if child.isZero() {
+				out = append(out, "A condition in a group is empty.")
+				continue
+			}
+			out = append(out, checkCondition(child, lists, depth+1, nodes)...)
+		}
+	}
+	if groups > 1 || groups == 1 && c.Field != "" {
+		out = append(out, "A condition is either one group or one test.")
+	}
+	if groups > 0 || c.Field == "" {
+		return out
+	}
+	return append(out, checkTest(c, lists)...)
+}
+
+func (c Condition) isZero() bool {
+	return c.All == nil && c.Any == nil && c.None == nil && c.Field == ""
+}
+
+// checkTest compares the operator and the values with the field's kind: a text is not compared with a number.
+func checkTest(c Condition, lists map[string]PhraseList) []string {
+	info, ok := InfoOf(c.Field)
+	if !ok {
+		return []string{fmt.Sprintf("There is no fact named %q.", c.Field)}
+	}
+	wrong := func(ops ...Op) []string {
+		if slices.Contains(ops, c.Op) {
+			return nil
+		}
+		return []string{fmt.Sprintf("“%s” cannot be used with “%s”.", c.Op, info.Label)}
+	}
+	if c.Op == AtLeast || c.Op == AtMost {
+		if info.kind != number && !strings.HasPrefix(string(c.Field), string(FieldAnswer)+".") {
+			return []string{fmt.Sprintf("“%s” is no number and cannot be compared with one.", info.Label)}
+		}
+		if c.Number < 0 || c.Days < 0 || c.Days > 90 {
+			return []string{"Numbers start at 0, and a condition looks back 90 days at most."}
+		}
+		return nil
+	}
+	switch info.kind {
+	case number:
+		return wrong(AtLeast, AtMost)
+	case choice:
+		if p := wrong(Is, IsNot); p != nil {
+			return p
+		}
+		if len(c.Values) == 0 {
+			return []string{fmt.Sprintf("Choose what “%s” is compared with.", info.Label)}
+		}
+		for _, v := range c.Values {
+			if !slices.ContainsFunc(info.Choices, func(ch Choice) bool { return ch.Value == v }) {
+				return []string{fmt.Sprintf("“%s” is never “%s”.", info.Label, v)}
+			}
+		}
+		return nil
+	case words:
+		if p := wrong(Says); p != nil {
+			return p
+		}
+		if len(c.Values) == 0 && len(c.Lists) == 0 {
+			return []string{"Name the words to listen for, or choose a list of phrases."}
+		}
+		for _, l := range c.Lists {
+			if _, ok := lists[l]; !ok {
+				return []string{fmt.Sprintf("There is no phrase list named %q.", l)}
+			}
+		}
+		return checkPhrases(c.Values)
+	}
+	if p := wrong(Is, IsNot, Contains); p != nil {
+		return p
+	}
+	if len(c.Values) == 0 {
+		return []string{fmt.Sprintf("Say what “%s” is compared with.", info.Label)}
+	}
+	return checkPhrases(c.Values)
+}
+
+func checkPhrases(phrases []string) []string {
+	if len(phrases) > maxPhrases {
+		return []string{fmt.Sprintf("%d phrases are the most.", maxPhrases)}
+	}
+	for _, p := range phrases {
+		switch {
+		case len([]rune(p)) > maxText:
+			return []string{fmt.Sprintf("“%s” is longer than %d characters.", clip(p, 40), maxText)}
+		case len(wordsOf(p)) == 0:
+			return []string{fmt.Sprintf("“%s” holds no word.", p)}
+		}
+	}
+	return nil
+}
+
+func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
+	if len(then) == 0 {
+		return []string{"Say what the rule does."}
+	}
+	var out []string
+	kinds := map[ActionKind]bool{}
+	for _, o := range then {
+		if kinds[o.Do] {
+			out = append(out, "A rule does each thing once at most.")
+		}
+		kinds[o.Do] = true
+		switch o.Do {
+		case CreateLead, Ignore:
+		case CreateDeal:
+			if o.Within < 0 || o.Within > 3650 {
+				out = append(out, "The days within which no second Deal is made lie between 0 and 3650.")
+			}
+		case LogCall:
+			if !slices.Contains([]string{"deal", "contact", "lead"}, o.On) {
+				out = append(out, "A Call is logged on the deal, the contact or the lead.")
+			}
+		case MoveStage:
+			if o.Stage == "" || len(o.Stage) > maxText {
+				out = append(out, "Choose the stage that the Deal moves to.")
+			}
+			if o.If != nil {
+				nodes := 0
+				out = append(out, checkCondition(*o.If, lists, 1, &nodes)...)
+			}
+		default:
+			out = append(out, fmt.Sprintf("A rule cannot do %q.", o.Do))
+		}
+	}
+	if kinds[Ignore] && len(then) > 1 {
+		out = append(out, "A rule that writes nothing does nothing else.")
+	}
+	return out
+}
+
+// ParseSet reads the JSON document of a set and checks it. Unknown keys are refused, so that a misspelt condition
+// does not silently always hold.
+func ParseSet(doc []byte) (Set, error) {
+	var s Set
+	dec := json.NewDecoder(strings.NewReader(string(doc)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		return Set{}, fault.Wrap(fault.Invalid, err, "The rules could not be read as the JSON document that an export writes.")
+	}
+	if p := s.Check(); len(p) > 0 {
+		return Set{}, refuse(p)
+	}
+	return s, nil
+}
+
+func refuse(problems []Problem) error {
+	sentences := make([]string, len(problems))
+	for i, p := range problems {
+		sentences[i] = p.Sentence
+	}
+	return fault.New(fault.Invalid, strings.Join(sentences, " "))
+}

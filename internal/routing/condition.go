@@ -1,0 +1,443 @@
+package routing
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"hookline/internal/call"
+	"hookline/internal/identity"
+)
+
+// Limits of a condition tree; what exceeds them is refused on save.
+const (
+	maxDepth = 6
+	maxNodes = 100
+)
+
+// kind is what sort of value a field has, and so which operators and values a condition may use with it.
+type kind int
+
+const (
+	choice kind = iota
+	text
+	number
+	words
+)
+
+// Choice is one value that a choice field can have.
+type Choice struct{ Value, Label string }
+
+// FieldInfo describes a fact for pages and for checking.
+type FieldInfo struct {
+	Field   Field
+	Label   string // "the caller"
+	kind    kind
+	Choices []Choice
+	Unit    string // of a number: "s", "calls"
+}
+
+// Fields are the facts that conditions can test, in the order pages show them.
+var Fields = []FieldInfo{
+	{Field: FieldCaller, Label: "the caller", kind: choice, Choices: []Choice{{"new", "new"}, {"lead", "a known Lead"}, {"contact", "a known Contact"}}},
+	{Field: FieldOpenDeals, Label: "open Deals of the Contact", kind: number},
+	{Field: FieldSaid, Label: "the caller says", kind: words},
+	{Field: FieldIntent, Label: "the intent", kind: text},
+	{Field: FieldUsable, Label: "the number", kind: choice, Choices: []Choice{{"usable", "usable"}, {"unusable", "hidden or unusable"}}},
+	{Field: FieldHours, Label: "your hours", kind: choice, Choices: []Choice{{"open", "open"}, {"closed", "closed"}}},
+	{Field: FieldStatus, Label: "the call", kind: choice, Choices: []Choice{
+		{"completed", "answered"}, {"missed", "missed"}, {"voicemail", "a voicemail"}, {"failed", "failed"},
+	}},
+	{Field: FieldDirection, Label: "the direction", kind: choice, Choices: []Choice{
+		{"inbound", "inbound"}, {"outbound", "outbound"}, {"internal", "internal"},
+	}},
+	{Field: FieldDuration, Label: "talk time", kind: number, Unit: "seconds"},
+	{Field: FieldRepeat, Label: "earlier calls from the number", kind: number},
+	{Field: FieldSource, Label: "the source", kind: text},
+	{Field: FieldDialled, Label: "the number called", kind: text},
+}
+
+// InfoOf describes a field. An answer of the call (answer.budget) is text and may be compared as a number.
+func InfoOf(f Field) (FieldInfo, bool) {
+	for _, i := range Fields {
+		if i.Field == f {
+			return i, true
+		}
+	}
+	if name, ok := answerName(f); ok {
+		return FieldInfo{Field: f, Label: "the answer “" + name + "”", kind: text}, true
+	}
+	return FieldInfo{}, false
+}
+
+// IsNumber reports whether the field is compared by AtLeast and AtMost.
+func (i FieldInfo) IsNumber() bool { return i.kind == number }
+
+// IsWords reports whether the field is searched for phrases.
+func (i FieldInfo) IsWords() bool { return i.kind == words }
+
+// IsText reports whether the field is free text.
+func (i FieldInfo) IsText() bool { return i.kind == text }
+
+func (i FieldInfo) label(value string) string {
+	for _, c := range i.Choices {
+		if c.Value == value {
+			return c.Label
+		}
+	}
+	return value
+}
+
+func answerName(f Field) (string, bool) {
+	name, ok := strings.CutPrefix(string(f), string(FieldAnswer)+".")
+	return name, ok && name != ""
+}
+
+// evaluation is what one Decide works with.
+type evaluation struct {
+	facts   Facts
+	phrases map[string]PhraseList
+	heard   *speech // made when first asked for
+}
+
+func (e *evaluation) speech() *speech {
+	if e.heard == nil {
+		e.heard = listen(e.facts.Call)
+	}
+	return e.heard
+}
+
+// check evaluates every branch, also past the first that settles the matter, so that the trace can show each value.
+func (e *evaluation) check(c Condition) Check {
+	group := func(name string, of []Condition, want func(passed int) bool) Check {
+		g := Check{Group: name, Sentence: name + " of these"}
+		passed := 0
+		for _, child := range of {
+			k := e.check(child)
+			if k.Pass {
+				passed++
+			}
+			g.Of = append(g.Of, k)
+		}
+		g.Pass = want(passed)
+		return g
+	}
+	switch {
+	case c.All != nil:
+		return group("all", c.All, func(n int) bool { return n == len(c.All) })
+	case c.Any != nil:
+		return group("any", c.Any, func(n int) bool { return n > 0 })
+	case c.None != nil:
+		return group("none", c.None, func(n int) bool { return n == 0 })
+	case c.Field == "":
+		return Check{Pass: true, Sentence: "every call", Saw: "a call"}
+	}
+	k := Check{Sentence: Sentence(c, e.phrases)}
+	info, _ := InfoOf(c.Field)
+	switch {
+	case info.kind == words:
+		k.Pass, k.Saw, k.Quotes = e.said(c)
+	case info.kind == number || c.Op == AtLeast || c.Op == AtMost:
+		k.Pass, k.Saw = e.compare(c)
+	case info.kind == choice:
+		value, saw := e.choice(c.Field)
+		k.Saw = saw
+		k.Pass = contains(c.Values, value) == (c.Op == Is)
+	default:
+		k.Pass, k.Saw = e.text(c)
+	}
+	return k
+}
+
+// said looks for the condition's phrases in the caller's words.
+func (e *evaluation) said(c Condition) (bool, string, []Quote) {
+	phrases := append([]string{}, c.Values...)
+	for _, l := range c.Lists {
+		phrases = append(phrases, e.phrases[l].Phrases...)
+	}
+	s := e.speech()
+	quotes := s.find(phrases)
+	var counts, turned []string
+	for _, q := range quotes {
+		if q.Negated == "" {
+			counts = append(counts, "“"+q.Phrase+"”")
+		} else {
+			turned = append(turned, "“"+q.Phrase+"” after “"+q.Negated+"”")
+		}
+	}
+	where := "in the caller's " + plural(s.sentences, "sentence")
+	if s.fromSummary {
+		where = "in the summary (no words of the caller were sent)"
+	}
+	switch {
+	case len(counts) > 0:
+		return true, strings.Join(counts, ", ") + " " + where, quotes
+	case len(turned) > 0:
+		return false, "only negated: " + strings.Join(turned, ", "), quotes
+	case s.sentences == 0:
+		return false, "nothing: the call came without words of the caller", nil
+	}
+	return false, "none of " + plural(len(phrases), "phrase") + " " + where, nil
+}
+
+func (e *evaluation) choice(f Field) (value, saw string) {
+	m := e.facts.Match
+	switch f {
+	case FieldCaller:
+		switch {
+		case m.Kind == identity.Contact && m.Contact != nil:
+			return "contact", "a Contact: " + named(m.Contact.Name)
+		case m.Kind == identity.Lead && m.Lead != nil:
+			return "lead", "a Lead: " + named(m.Lead.Name)
+		case m.Unusable != "":
+			return "new", "not known: " + m.Unusable
+		}
+		return "new", "new: no Contact or Lead has the number"
+	case FieldUsable:
+		if m.Unusable != "" {
+			return "unusable", m.Unusable
+		}
+		return "usable", "usable"
+	case FieldDirection:
+		return string(e.facts.Call.Direction), string(e.facts.Call.Direction)
+	case FieldStatus:
+		info, _ := InfoOf(FieldStatus)
+		return string(e.facts.Call.Status), info.label(string(e.facts.Call.Status))
+	case FieldHours:
+		at := e.facts.LocalTime.Format("Mon 15:04")
+		if e.facts.Open {
+			return "open", "open on " + at
+		}
+		return "closed", "closed on " + at
+	}
+	return "", ""
+}
+
+func (e *evaluation) compare(c Condition) (bool, string) {
+	var value float64
+	var saw string
+	switch c.Field {
+	case FieldOpenDeals:
+		deals := e.facts.Match.OpenDeals
+		value = float64(len(deals))
+		saw = plural(len(deals), "open Deal")
+		if len(deals) > 0 {
+			saw += ": " + deals[0].Name + " (" + deals[0].Stage + ")"
+		}
+	case FieldDuration:
+		value = e.facts.Call.Duration.Seconds()
+		saw = plural(int(value), "second")
+	case FieldRepeat:
+		from := e.facts.LocalTime.Add(-time.Duration(days(c)) * 24 * time.Hour)
+		for _, t := range e.facts.Earlier {
+			if t.After(from) {
+				value++
+			}
+		}
+		saw = plural(int(value), "earlier call") + " within " + plural(days(c), "day")
+	default:
+		answer, known := e.answer(c.Field)
+		if !known {
+			return false, "no such answer"
+		}
+		n, ok := Money(answer)
+		if !ok {
+			return false, "“" + clip(answer, 80) + "”, which is no number"
+		}
+		value, saw = n, formatNumber(n)
+	}
+	if c.Op == AtLeast {
+		return value >= c.Number, saw
+	}
+	return value <= c.Number, saw
+}
+
+func (e *evaluation) text(c Condition) (bool, string) {
+	var value string
+	known := true
+	switch c.Field {
+	case FieldIntent:
+		value = e.facts.Call.Intent
+	case FieldSource:
+		value = e.facts.Source
+	case FieldDialled:
+		value = string(e.facts.Call.To)
+		if e.facts.Call.Direction == call.Outbound {
+			value = string(e.facts.Call.From)
+		}
+	default:
+		value, known = e.answer(c.Field)
+	}
+	saw := "“" + clip(value, 120) + "”"
+	if value == "" || !known {
+		saw = "nothing"
+	}
+	hit := false
+	have := strings.Join(wordsOf(value), " ")
+	for _, v := range c.Values {
+		want := strings.Join(wordsOf(v), " ")
+		switch {
+		case c.Field == FieldDialled:
+			hit = hit || call.SamePhone(v, e.facts.Country, call.Phone(value))
+		case c.Op == Contains:
+			hit = hit || indexOf(wordsOf(value), wordsOf(v)) >= 0 && want != ""
+		default:
+			hit = hit || have == want
+		}
+	}
+	return hit == (c.Op != IsNot), saw
+}
+
+// answer reads what the phone provider's agent was told under a name, without regard to case, spaces and
+// underscores.
+func (e *evaluation) answer(f Field) (string, bool) {
+	name, _ := answerName(f)
+	for k, v := range e.facts.Call.Answers {
+		if sameName(k, name) {
+			return fmt.Sprint(v), v != nil && v != ""
+		}
+	}
+	return "", false
+}
+
+func sameName(a, b string) bool {
+	fold := func(s string) string {
+		return strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(s))
+	}
+	return fold(a) == fold(b)
+}
+
+// Sentence says a condition in words, as rules and traces show it.
+func Sentence(c Condition, lists map[string]PhraseList) string {
+	group := func(of []Condition, with, before string) string {
+		parts := make([]string, len(of))
+		for i, child := range of {
+			parts[i] = Sentence(child, lists)
+			if len(child.All) > 1 || len(child.Any) > 1 {
+				parts[i] = "(" + parts[i] + ")"
+			}
+		}
+		return before + strings.Join(parts, with)
+	}
+	switch {
+	case c.All != nil:
+		return group(c.All, " and ", "")
+	case c.Any != nil:
+		return group(c.Any, " or ", "")
+	case c.None != nil:
+		return group(c.None, " nor ", "neither ")
+	case c.Field == "":
+		return "any call comes in"
+	}
+	info, known := InfoOf(c.Field)
+	if !known {
+		return string(c.Field)
+	}
+	labels := make([]string, len(c.Values))
+	for i, v := range c.Values {
+		labels[i] = info.label(v)
+	}
+	switch {
+	case info.kind == words:
+		parts := []string{}
+		for _, l := range c.Lists {
+			if p, ok := lists[l]; ok {
+				parts = append(parts, p.Label)
+			} else {
+				parts = append(parts, l)
+			}
+		}
+		return "the caller says " + either(append(parts, quoted(c.Values)...))
+	case c.Op == AtLeast || c.Op == AtMost:
+		return numberSentence(c, info)
+	case info.kind == choice:
+		verb := " is "
+		if c.Field == FieldHours {
+			verb = " are "
+		}
+		if c.Op == IsNot {
+			verb += "not "
+		}
+		return info.Label + verb + either(labels)
+	case c.Op == Contains:
+		return info.Label + " contains " + either(quoted(c.Values))
+	case c.Op == IsNot:
+		return info.Label + " is not " + either(quoted(c.Values))
+	}
+	return info.Label + " is " + either(quoted(c.Values))
+}
+
+func numberSentence(c Condition, info FieldInfo) string {
+	n := formatNumber(c.Number)
+	bound := "at least "
+	if c.Op == AtMost {
+		bound = "at most "
+	}
+	switch c.Field {
+	case FieldOpenDeals:
+		if c.Op == AtLeast && c.Number == 1 {
+			return "an open Deal is there"
+		}
+		if c.Op == AtMost && c.Number == 0 {
+			return "no open Deal is there"
+		}
+		return bound + n + " open Deals are there"
+	case FieldDuration:
+		return "the talk lasted " + bound + plural(int(c.Number), "second")
+	case FieldRepeat:
+		return "the number called " + bound + n + " times before within " + plural(days(c), "day")
+	}
+	return info.Label + " is " + bound + n
+}
+
+// days is how far a repeat condition looks back.
+func days(c Condition) int {
+	if c.Days <= 0 {
+		return 30
+	}
+	return c.Days
+}
+
+func either(parts []string) string {
+	switch len(parts) {
+	case 0:
+		return "nothing"
+	case 1:
+		return parts[0]
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " or " + parts[len(parts)-1]
+}
+
+func quoted(values []string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = "“" + v + "”"
+	}
+	return out
+}
+
+func contains(values []string, v string) bool {
+	for _, w := range values {
+		if strings.EqualFold(w, v) {
+			return true
+		}
+	}
+	return false
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+func named(name string) string {
+	if name == "" {
+		return "without a name"
+	}
+	return name
+}
+
+func formatNumber(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

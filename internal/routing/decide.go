@@ -1,0 +1,318 @@
+package routing
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hookline/internal/identity"
+)
+
+// DefaultRule is the Decision.Rule of a call that no rule fits.
+const DefaultRule = "default"
+
+// Slots of a call's actions.
+const (
+	SlotLead  = "lead"
+	SlotCall  = "call"
+	SlotDeal  = "deal"
+	SlotStage = "deal.stage"
+)
+
+// Decide says what happens to a call: the first rule that fits is followed; where none does, a known caller's call
+// is logged and a new caller becomes a Lead, so that no call ends in silence.
+func Decide(set Set, f Facts) Decision {
+	e := &evaluation{facts: f, phrases: set.Lists()}
+	d := Decision{Version: set.Version}
+	fired := -1
+	for i, r := range set.Rules {
+		t := RuleTrace{ID: r.ID, Name: r.Name, Off: r.Off, Check: e.check(r.When)}
+		t.Fits = t.Check.Pass
+		if t.Fits && !r.Off && fired < 0 {
+			fired = i
+			t.Fired = true
+		}
+		d.Trace.Rules = append(d.Trace.Rules, t)
+	}
+	d.Trace.Notes = append(d.Trace.Notes, f.Match.Notes...)
+	outcomes := defaultOutcomes(f)
+	d.Rule, d.Name = DefaultRule, "No rule fits"
+	if fired >= 0 {
+		d.Rule, d.Name, outcomes = set.Rules[fired].ID, set.Rules[fired].Name, set.Rules[fired].Then
+	} else {
+		d.Trace.Notes = append(d.Trace.Notes, "No rule fits this call, so the default applies: known callers get a Call, new callers become a Lead.")
+	}
+	p := plan{e: e, d: &d}
+	for _, o := range outcomes {
+		p.do(o)
+	}
+	d.Outcome = p.outcome()
+	d.Trace.RunnerUp = runnerUp(set.Rules, d.Trace.Rules, fired)
+	return d
+}
+
+// Lists are the phrase lists by name.
+func (s Set) Lists() map[string]PhraseList {
+	m := make(map[string]PhraseList, len(s.Phrases))
+	for _, l := range s.Phrases {
+		m[l.Name] = l
+	}
+	return m
+}
+
+func defaultOutcomes(f Facts) []Outcome {
+	switch {
+	case f.Match.Person() != nil:
+		return []Outcome{{Do: LogCall, On: "deal"}}
+	case f.Match.Unusable != "":
+		return []Outcome{{Do: Ignore}}
+	}
+	return []Outcome{{Do: CreateLead}, {Do: LogCall, On: "lead"}}
+}
+
+// plan turns a rule's outcomes into actions on records that exist or will.
+type plan struct {
+	e *evaluation
+	d *Decision
+}
+
+func (p *plan) note(format string, args ...any) {
+	p.d.Trace.Notes = append(p.d.Trace.Notes, fmt.Sprintf(format, args...))
+}
+
+func (p *plan) has(slot string) bool {
+	return slices.ContainsFunc(p.d.Actions, func(a Action) bool { return a.Slot == slot })
+}
+
+func (p *plan) do(o Outcome) {
+	switch o.Do {
+	case Ignore:
+		p.d.Ignored = true
+	case CreateLead:
+		p.createLead()
+	case CreateDeal:
+		p.createDeal(o)
+	case LogCall:
+		p.logCall(o)
+	case MoveStage:
+		p.moveStage(o)
+	}
+}
+
+func (p *plan) createLead() {
+	m := p.e.facts.Match
+	switch {
+	case m.Unusable != "":
+		p.note("No Lead was made: %s.", m.Unusable)
+	case m.Person() != nil:
+		p.note("No Lead was made: %s is in Zoho already.", named(m.Person().Name))
+	case !p.has(SlotLead):
+		p.d.Actions = append(p.d.Actions, Action{Slot: SlotLead, Kind: CreateLead})
+	}
+}
+
+func (p *plan) createDeal(o Outcome) {
+	m := p.e.facts.Match
+	if m.Contact == nil {
+		p.note("No Deal was made: a Deal is linked to a Contact, and the caller is none yet.")
+		return
+	}
+	if p.has(SlotDeal) {
+		return
+	}
+	if r := m.RecentDeal; r != nil && o.Within > 0 && !r.CreatedAt.IsZero() &&
+		p.e.facts.DecidedAt.Sub(r.CreatedAt) < time.Duration(o.Within)*24*time.Hour {
+		p.note("No second Deal was made: “%s” was created on %s, less than %s ago.", r.Name,
+			r.CreatedAt.In(p.e.facts.DecidedAt.Location()).Format("2 January"), plural(o.Within, "day"))
+		return
+	}
+	a := Action{Slot: SlotDeal, Kind: CreateDeal, Contact: contactTarget(m)}
+	if m.Contact.AccountID != "" {
+		a.Account = &Target{Module: "Accounts", ID: m.Contact.AccountID, Name: m.Contact.AccountName}
+	} else {
+		p.note("The Deal has no Account, because the Contact %s has none.", named(m.Contact.Name))
+	}
+	p.d.Actions = append(p.d.Actions, a)
+}
+
+// logCall hangs the Call where the outcome says, or on the nearest record that there is.
+func (p *plan) logCall(o Outcome) {
+	if p.has(SlotCall) {
+		return
+	}
+	m := p.e.facts.Match
+	a := Action{Slot: SlotCall, Kind: LogCall, Contact: contactTarget(m)}
+	switch {
+	case o.On == "deal":
+		a.About = p.deal()
+		if a.About == nil && m.Contact != nil {
+			p.note("No open Deal is there, so the Call is logged on the Contact.")
+		}
+	case o.On == "contact" && m.Contact == nil, o.On == "lead" && m.Contact != nil:
+		p.note("The caller is no %s, so the Call is logged on the record that was found.", o.On)
+	}
+	if a.About == nil && m.Contact == nil {
+		switch {
+		case p.has(SlotLead):
+			a.About = &Target{Module: "Leads", Slot: SlotLead}
+		case m.Lead != nil:
+			a.About = &Target{Module: "Leads", ID: m.Lead.ID, Name: m.Lead.Name}
+		default:
+			p.note("The Call is logged without a Contact or Lead, because there is none.")
+		}
+	}
+	p.d.Actions = append(p.d.Actions, a)
+}
+
+// deal is the Deal that the call is about: the one this call makes, else the open one that was modified last.
+func (p *plan) deal() *Target {
+	if p.has(SlotDeal) {
+		return &Target{Module: "Deals", Slot: SlotDeal}
+	}
+	deals := p.e.facts.Match.OpenDeals
+	if len(deals) == 0 {
+		return nil
+	}
+	if len(deals) > 1 {
+		p.note("The Contact has %d open Deals: “%s” was modified last and is taken.", len(deals), deals[0].Name)
+	}
+	return &Target{Module: "Deals", ID: deals[0].ID, Name: deals[0].Name}
+}
+
+func (p *plan) moveStage(o Outcome) {
+	if o.If != nil {
+		if k := p.e.check(*o.If); !k.Pass {
+			p.note("The stage was not moved: that needs that %s; it was %s.", k.Sentence, firstFailing(k).Saw)
+			return
+		}
+	}
+	deals := p.e.facts.Match.OpenDeals
+	if len(deals) == 0 {
+		p.note("No stage was moved: the caller has no open Deal.")
+		return
+	}
+	d := deals[0]
+	if len(o.From) > 0 && !contains(o.From, d.Stage) {
+		p.note("The stage of “%s” was not moved: it is in %s, and the rule moves only out of %s.", d.Name, d.Stage, either(o.From))
+		return
+	}
+	to := ""
+	switch {
+	case len(d.Ahead) == 0:
+		p.note("The stage of “%s” was not moved: nothing lies ahead of %s.", d.Name, d.Stage)
+		return
+	case o.Stage == NextStage:
+		to = d.Ahead[0]
+	default:
+		for _, s := range d.Ahead {
+			if strings.EqualFold(s, o.Stage) {
+				to = s
+			}
+		}
+	}
+	if to == "" {
+		p.note("The stage of “%s” was not moved: %s does not lie ahead of %s, and stages only move forward.", d.Name, o.Stage, d.Stage)
+		return
+	}
+	p.d.Actions = append(p.d.Actions, Action{
+		Slot: SlotStage, Kind: MoveStage, Stage: to, About: &Target{Module: "Deals", ID: d.ID, Name: d.Name},
+	})
+}
+
+func contactTarget(m identity.Match) *Target {
+	if m.Contact == nil {
+		return nil
+	}
+	return &Target{Module: "Contacts", ID: m.Contact.ID, Name: m.Contact.Name}
+}
+
+// outcome says the actions in the few words that the log shows.
+func (p *plan) outcome() string {
+	if len(p.d.Actions) == 0 {
+		p.d.Ignored = true
+		return "Kept, nothing written"
+	}
+	p.d.Ignored = false
+	var parts []string
+	for _, a := range p.d.Actions {
+		switch a.Kind {
+		case CreateLead:
+			parts = append(parts, "Lead created")
+		case CreateDeal:
+			parts = append(parts, "Deal created")
+		case MoveStage:
+			parts = append(parts, "stage moved to "+a.Stage)
+		case LogCall:
+			switch {
+			case a.About != nil && a.About.Slot != "": // said by the record's own creation
+			case a.About != nil && a.About.Module == "Deals":
+				parts = append(parts, "Call on Deal")
+			case a.About != nil:
+				parts = append(parts, "Call on Lead")
+			case a.Contact != nil:
+				parts = append(parts, "Call on Contact")
+			default:
+				parts = append(parts, "Call logged")
+			}
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// runnerUp names the rule that came nearest to firing instead, and what it lacked.
+func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {
+	best, bestScore := -1, -1.0
+	for i, t := range traces {
+		if i == fired || t.Off || t.Fits {
+			continue
+		}
+		// A rule of which more held is nearer; of two alike, the one that stands higher.
+		if s := score(t.Check); s > bestScore {
+			best, bestScore = i, s
+		}
+	}
+	for i, t := range traces {
+		if fired >= 0 && i > fired && t.Fits && !t.Off && bestScore < 0.5 {
+			return fmt.Sprintf("“%s” fits too, but stands lower in the list.", t.Name)
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	k := firstFailing(traces[best].Check)
+	return fmt.Sprintf("Not “%s”: it needs that %s; it was %s.", rules[best].Name, k.Sentence, k.Saw)
+}
+
+// score is the share of a check that held, between 0 and 1.
+func score(k Check) float64 {
+	if len(k.Of) == 0 || k.Pass {
+		if k.Pass {
+			return 1
+		}
+		return 0
+	}
+	total := 0.0
+	for _, c := range k.Of {
+		s := score(c)
+		switch k.Group {
+		case "any":
+			total = max(total, s*float64(len(k.Of)))
+		case "none":
+			total += 1 - s
+		default:
+			total += s
+		}
+	}
+	return total / float64(len(k.Of))
+}
+
+// firstFailing goes down to the condition that a check failed by.
+func firstFailing(k Check) Check {
+	for _, c := range k.Of {
+		if c.Pass == (k.Group == "none") {
+			return firstFailing(c)
+		}
+	}
+	return k
+}
