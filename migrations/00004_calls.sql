@@ -29,10 +29,11 @@ CREATE TABLE calls (
     revision         integer     NOT NULL DEFAULT 0, -- how many events the fold below has seen
     done_revision    integer     NOT NULL DEFAULT 0, -- the revision that was last delivered whole
     status           text        NOT NULL DEFAULT 'received',
-    cause            jsonb,                          -- why it needs attention: code, sentence, field, link
+    cause            jsonb,                          -- why it needs attention: code, sentence, module, field, link
     caller_key       text        NOT NULL DEFAULT '', -- E.164 of the customer; empty when withheld: no order, no memory
     next_at          timestamptz,                    -- not before: a retry, late analysis, the second look of a read-back
-    tries            integer     NOT NULL DEFAULT 0,
+    tries            integer     NOT NULL DEFAULT 0, -- failures of this call in a row
+    config           text        NOT NULL DEFAULT 'current', -- the rules and mappings a replay uses: current or original
     call             jsonb       NOT NULL DEFAULT '{}', -- the folded call, transcript included
     name             text        NOT NULL DEFAULT '', -- caller's name as the log shows it
     outcome          text        NOT NULL DEFAULT '', -- in words: "Lead created"
@@ -94,8 +95,11 @@ CREATE TABLE lanes (
     lease_until timestamptz,
     fence       bigint      NOT NULL DEFAULT 0,
     retry_at    timestamptz,          -- next due time; null: only a wake brings the lane back
-    hold        text        NOT NULL DEFAULT '', -- why no call of this lane moves: reconnect, credits, outage, …
+    hold        text        NOT NULL DEFAULT '', -- why no call of this lane moves: unconnected, reconnect, limit, outage
     hold_detail text        NOT NULL DEFAULT '', -- in words for the pages
+    hold_since  timestamptz,          -- when the hold began
+    hold_until  timestamptz,          -- no wake brings the lane back before
+    faults      integer     NOT NULL DEFAULT 0, -- of the lane, in a row: how long the next hold lasts
     CONSTRAINT lanes_pkey PRIMARY KEY (tenant_id),
     CONSTRAINT lanes_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id)
 );
@@ -110,8 +114,9 @@ COMMENT ON TABLE lanes IS 'A tenant''s line of work: one worker at a time, by le
 
 CREATE TABLE wakes (
     tenant_id uuid        NOT NULL,
-    id        uuid        NOT NULL,
+    id        uuid        NOT NULL, -- version 7: the oldest comes first
     at        timestamptz NOT NULL DEFAULT now(),
+    call_id   uuid,                 -- a call that stood already and has news; null: the work is found by its status
     CONSTRAINT wakes_pkey PRIMARY KEY (tenant_id, id)
 );
 ALTER TABLE wakes ENABLE ROW LEVEL SECURITY;
@@ -119,7 +124,7 @@ ALTER TABLE wakes FORCE ROW LEVEL SECURITY;
 CREATE POLICY wakes_own ON wakes
     USING (tenant_id = ANY (string_to_array(NULLIF(current_setting('hookline.tenants', true), ''), ',')::uuid[]));
 CREATE POLICY wakes_claim ON wakes USING (current_setting('hookline.claim', true) = 'on');
-COMMENT ON TABLE wakes IS 'A note that a lane has new work; inserted with the work, deleted by the claim.';
+COMMENT ON TABLE wakes IS 'A note that a lane has new work; inserted with the work, deleted by the lane before it looks for work.';
 
 GRANT SELECT, INSERT, UPDATE ON sources, calls TO hookline_app;
 GRANT SELECT, INSERT ON seen TO hookline_app;

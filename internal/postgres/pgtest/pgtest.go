@@ -1,0 +1,280 @@
+// Package pgtest gives each test a migrated database of its own, copied from a template in tens of milliseconds.
+//
+// The tests of one run share a server: the first test process starts it, in a folder of the system's temporary
+// directory, and it ends by itself when no test process has been near for a minute. HOOKLINE_TEST_DATABASE_URL puts
+// a server of yours in its place; its login must be a superuser.
+package pgtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/postgres"
+	"hookline/internal/postgres/embedded"
+	"hookline/migrations"
+)
+
+// Database is one test's database.
+type Database struct {
+	*postgres.DB
+	OwnerURL string // its login owns the schema
+	AppURL   string // its login is the program's role
+	SuperURL string // its login may do everything
+}
+
+// New gives the test a migrated database and the pool that the program would use. It is dropped when the test ends.
+func New(t testing.TB) *postgres.DB { return NewDatabase(t).DB }
+
+// NewDatabase is New for tests that need to connect as somebody else, or again.
+func NewDatabase(t testing.TB) *Database {
+	t.Helper()
+	ctx := context.Background()
+	server, err := shared()
+	if err != nil {
+		t.Fatalf("no PostgreSQL to test with: %v", err)
+	}
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	if err := execute(ctx, server.super, "CREATE DATABASE "+name+" TEMPLATE "+server.template+" STRATEGY file_copy OWNER hookline_owner"); err != nil {
+		t.Fatalf("making the test's database: %v", err)
+	}
+	d := &Database{
+		OwnerURL: with(server.super, "hookline_owner", name),
+		AppURL:   with(server.super, "hookline_app", name),
+		SuperURL: with(server.super, "", name),
+	}
+	if d.DB, err = postgres.Open(ctx, postgres.Config{URL: d.AppURL, MaxConns: 12}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.DB.Close()
+		if err := execute(ctx, server.super, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			t.Logf("dropping the test's database: %v", err)
+		}
+	})
+	return d
+}
+
+// server is where the tests' databases are made.
+type server struct {
+	super    string // URL of a superuser's login
+	template string // name of the migrated database that is copied
+}
+
+// shared finds or starts the server and makes the template, once for each set of migrations.
+var shared = sync.OnceValues(func() (server, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	s := server{super: os.Getenv("HOOKLINE_TEST_DATABASE_URL")}
+	if s.super == "" {
+		var err error
+		if s.super, err = joinOrStart(ctx); err != nil {
+			return s, err
+		}
+	}
+	sum, err := fingerprint()
+	if err != nil {
+		return s, err
+	}
+	s.template = "template_" + sum
+	return s, s.makeTemplate(ctx)
+})
+
+func (s server) makeTemplate(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.super)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(7426)`); err != nil { // one maker at a time
+		return err
+	}
+	if _, err := conn.Exec(ctx, `
+		DO $$ BEGIN
+			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'hookline_owner') THEN CREATE ROLE hookline_owner LOGIN; END IF;
+			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'hookline_app') THEN CREATE ROLE hookline_app LOGIN; END IF;
+			ALTER ROLE hookline_app LOGIN;
+			GRANT hookline_app TO hookline_owner;
+		END $$`); err != nil {
+		return err
+	}
+	var exists bool
+	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, s.template).Scan(&exists); err != nil || exists {
+		return err
+	}
+	making := s.template + "_making"
+	if err := execute(ctx, s.super, "DROP DATABASE IF EXISTS "+making+" WITH (FORCE)"); err != nil {
+		return err
+	}
+	if err := execute(ctx, s.super, "CREATE DATABASE "+making+" OWNER hookline_owner"); err != nil {
+		return err
+	}
+	if err := postgres.Migrate(ctx, with(s.super, "hookline_owner", making)); err != nil {
+		return err
+	}
+	return execute(ctx, s.super, "ALTER DATABASE "+making+" RENAME TO "+s.template)
+}
+
+// fingerprint changes with the migrations, so that a template is never an older schema's.
+func fingerprint() (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(migrations.FS, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := migrations.FS.ReadFile(path)
+		fmt.Fprintln(h, path, len(text))
+		h.Write(text)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil))[:12], err
+}
+
+func execute(ctx context.Context, super, statement string) error {
+	conn, err := pgx.Connect(ctx, super)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+// with is the URL of the same server for another login and database; an empty login keeps the superuser's.
+func with(super, login, database string) string {
+	u, err := url.Parse(super)
+	if err != nil {
+		return super
+	}
+	if login != "" {
+		u.User = url.User(login)
+	}
+	u.Path = "/" + database
+	return u.String()
+}
+
+// keeper is the environment variable that turns this test binary into the process that keeps the server.
+const keeper = "HOOKLINE_PGTEST_KEEPER"
+
+// idle is how long the keeper outlives the last test process.
+const idle = time.Minute
+
+func init() {
+	if dir := os.Getenv(keeper); dir != "" {
+		keep(dir)
+		os.Exit(0)
+	}
+}
+
+// joinOrStart uses the server that another test process started, or starts one that will outlive this process: a
+// copy of this very test binary, which does nothing but keep it. Test processes hold a shared lock on "users"; when
+// the keeper can take that lock alone for a minute, nobody needs it and it ends.
+func joinOrStart(ctx context.Context) (string, error) {
+	dir := filepath.Join(os.TempDir(), "hookline-pgtest-"+strconv.Itoa(os.Geteuid()))
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return "", err
+	}
+	users, err := os.OpenFile(filepath.Join(dir, "users"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if err := syscall.Flock(int(users.Fd()), syscall.LOCK_SH); err != nil { // held until this process ends
+		return "", err
+	}
+	held = users
+	starting, err := os.OpenFile(filepath.Join(dir, "starting"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer starting.Close()
+	if err := syscall.Flock(int(starting.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	super := "postgres://hookline_super@/postgres?host=" + filepath.Join(dir, "run") + "&port=5432&sslmode=disable"
+	if execute(ctx, super, "SELECT 1") == nil {
+		return super, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	ready, told, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer ready.Close()
+	logFile, err := os.OpenFile(filepath.Join(dir, "keeper.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer logFile.Close()
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), keeper+"="+dir)
+	cmd.Dir, cmd.Stderr, cmd.ExtraFiles = "/", logFile, []*os.File{told}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	told.Close()
+	_ = ready.SetReadDeadline(time.Now().Add(time.Minute))
+	answer := make([]byte, 2)
+	if n, _ := ready.Read(answer); string(answer[:n]) != "ok" {
+		text, _ := os.ReadFile(logFile.Name())
+		return "", errors.New("the test server did not start: " + strings.TrimSpace(string(text)))
+	}
+	return super, nil
+}
+
+// held keeps the shared lock from being collected.
+var held *os.File
+
+func keep(dir string) {
+	fail := func(err error) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// Durability is not what these tests ask about; the ones that do start a server of their own.
+	pg, err := embedded.Start(context.Background(), embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler),
+		Params: []string{"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "shared_buffers=128MB"}})
+	if err != nil {
+		fail(err)
+	}
+	told := os.NewFile(3, "told")
+	fmt.Fprint(told, "ok")
+	told.Close()
+	users, err := os.OpenFile(filepath.Join(dir, "users"), os.O_RDWR, 0o600)
+	if err != nil {
+		fail(err)
+	}
+	for free := time.Duration(0); free < idle; {
+		select {
+		case <-pg.Done():
+			fail(pg.Err())
+		case <-time.After(time.Second):
+		}
+		if syscall.Flock(int(users.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			_ = syscall.Flock(int(users.Fd()), syscall.LOCK_UN)
+			free += time.Second
+		} else {
+			free = 0
+		}
+	}
+	pg.Stop()
+}
