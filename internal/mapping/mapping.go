@@ -17,9 +17,10 @@ type Set struct {
 
 // Row says what one field of a module gets.
 type Row struct {
-	Field string `json:"field"` // api_name
-	Value string `json:"value"` // a template
-	Mode  Mode   `json:"mode,omitempty"`
+	Field     string `json:"field"` // api_name
+	Value     string `json:"value"` // a template
+	Mode      Mode   `json:"mode,omitempty"`
+	AddToList bool   `json:"add_to_list,omitempty"` // send a picklist value that the list lacks: Zoho adds it
 }
 
 // Mode says when a row writes over a value that stands in Zoho already. A new record always gets the value.

@@ -1,0 +1,383 @@
+package mapping
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"hookline/internal/routing"
+	"hookline/internal/zoho"
+)
+
+// RefField is the api_name of the custom field that holds a delivery's reference, in modules where the
+// organisation has made one that refuses duplicates.
+const RefField = "Hookline_Ref"
+
+// SlotContact is the draft that updates the Contact who called, where the mapping of Contacts has rows.
+const SlotContact = "contact"
+
+// Render makes the drafts of a decision, in the order in which they must be written, and says what is wrong with
+// them. A draft with a blocking Problem (same Slot) cannot be written; the others can.
+func Render(set Set, d routing.Decision, f routing.Facts, md Metadata) ([]Draft, []Problem) {
+	var drafts []Draft
+	var problems []Problem
+	r := &renderer{env: newEnvironment(f, md), set: set}
+	for _, a := range d.Actions {
+		draft, found := r.action(a)
+		drafts = append(drafts, draft)
+		problems = append(problems, found...)
+	}
+	if c := f.Match.Contact; c != nil && len(d.Actions) > 0 && len(set.Modules["Contacts"]) > 0 {
+		draft, found := r.contact(c.ID, c.Fields)
+		if len(draft.Fields) > 0 {
+			drafts = append(drafts, draft)
+			problems = append(problems, found...)
+		}
+	}
+	return drafts, problems
+}
+
+type renderer struct {
+	env environment
+	set Set
+}
+
+func (r *renderer) action(a routing.Action) (Draft, []Problem) {
+	switch a.Kind {
+	case routing.CreateLead:
+		return r.create(a.Slot, "Leads", func(*Draft) {})
+	case routing.CreateDeal:
+		return r.create(a.Slot, "Deals", func(d *Draft) {
+			d.link("Contact_Name", a.Contact)
+			d.link("Account_Name", a.Account)
+		})
+	case routing.MoveStage:
+		d := Draft{Slot: a.Slot, Module: "Deals", Action: Update, Fields: map[string]any{}}
+		if a.About != nil {
+			d.RecordID = a.About.ID
+		}
+		d.put("Stage", a.Stage)
+		return d, nil
+	}
+	return r.create(a.Slot, "Calls", func(d *Draft) {
+		d.link("Who_Id", a.Contact)
+		if a.About != nil {
+			d.link("What_Id", a.About)
+			d.put("$se_module", a.About.Module)
+		}
+	})
+}
+
+func (d *Draft) put(field string, value any) {
+	if _, there := d.Fields[field]; !there {
+		d.Keys = append(d.Keys, field)
+	}
+	d.Fields[field] = value
+}
+
+// link fills a lookup: with the id of a record that exists, or later with that of the record a slot makes.
+func (d *Draft) link(field string, t *routing.Target) {
+	switch {
+	case t == nil:
+	case t.ID != "":
+		d.put(field, map[string]any{"id": t.ID})
+	default:
+		d.Needs = append(d.Needs, Reference{Field: field, Slot: t.Slot})
+	}
+}
+
+// create renders a new record of the module.
+func (r *renderer) create(slot, module string, link func(*Draft)) (Draft, []Problem) {
+	md := r.env.metadata.of(module)
+	d := Draft{Slot: slot, Module: module, Action: Create, Fields: map[string]any{}, Marker: markerOf(md)}
+	problems := r.rows(&d, md, func(f zoho.Field) bool { return f.CanCreate })
+	link(&d)
+	problems = append(problems, r.missing(d, md)...)
+	return d, problems
+}
+
+// rows renders the module's rows into the draft.
+func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bool) []Problem {
+	var problems []Problem
+	for _, row := range r.set.Modules[d.Module] {
+		f, there := md.Field(row.Field)
+		if !there {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: your %s have no such field, so it is not sent.", row.Field, d.Module))
+			continue
+		}
+		if !f.Visible || f.ReadOnly || !writable(f) || linked[d.Module][row.Field] {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: Zoho lets nobody write this field, so it is not sent.", f.Label))
+			continue
+		}
+		t, err := parsed(row.Value)
+		if err != nil {
+			problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true,
+				Sentence: fmt.Sprintf("The value of %s cannot be read. %v Correct it on the Mapping page.", f.Label, err)})
+			continue
+		}
+		s := &scope{lookup: r.env.lookup, env: r.env}
+		v := t.render(s)
+		for _, n := range s.notes {
+			d.Notes = append(d.Notes, f.Label+": "+n)
+		}
+		c := cast(f, row, v, r.env)
+		if c.note != "" {
+			d.Notes = append(d.Notes, c.note)
+		}
+		if c.cut {
+			d.Cut = append(d.Cut, row.Field)
+		}
+		if c.value == nil {
+			d.Empty = append(d.Empty, row.Field)
+			if f.Mandatory && len(c.allowed) > 0 {
+				problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true, Allowed: c.allowed,
+					Sentence: fmt.Sprintf("Zoho requires %s, and “%s” is not one of its values. Choose another on the Mapping page.", f.Label, cut(textOf(v, r.env), 60))})
+			}
+			continue
+		}
+		d.put(row.Field, c.value)
+	}
+	problems = append(problems, stageProblem(d, md)...)
+	return problems
+}
+
+// stageProblem says when a Deal's stage is not one of its pipeline's: Zoho refuses the pair.
+func stageProblem(d *Draft, md zoho.Metadata) []Problem {
+	stage, ok := d.Fields["Stage"].(string)
+	if d.Module != "Deals" || !ok || len(md.Pipelines) == 0 {
+		return nil
+	}
+	name, _ := d.Fields["Pipeline"].(string)
+	for _, p := range md.Pipelines {
+		if name != "" && p.Name != name {
+			continue
+		}
+		stages := make([]string, len(p.Stages))
+		for i, s := range p.Stages {
+			stages[i] = s.Name
+		}
+		if slices.Contains(stages, stage) {
+			return nil
+		}
+		return []Problem{{Module: d.Module, Field: "Stage", Slot: d.Slot, Blocking: true, Allowed: stages,
+			Sentence: fmt.Sprintf("The pipeline “%s” has no stage “%s”. Choose one of its stages on the Mapping page.", p.Name, stage)}}
+	}
+	return nil
+}
+
+// missing names the fields that Zoho demands and the draft does not have.
+func (r *renderer) missing(d Draft, md zoho.Metadata) []Problem {
+	var problems []Problem
+	for _, f := range md.Fields {
+		if !f.Mandatory || f.ReadOnly || !f.CanCreate || f.Type == "boolean" || f.Type == "ownerlookup" {
+			continue
+		}
+		if _, there := d.Fields[f.APIName]; there || conditional(d, f.APIName) || d.needs(f.APIName) {
+			continue
+		}
+		if slices.ContainsFunc(problems, func(p Problem) bool { return p.Field == f.APIName }) {
+			continue
+		}
+		sentence := fmt.Sprintf("Zoho requires %s on %s, and the mapping has no value for it. Add one on the Mapping page.", f.Label, d.Module)
+		if slices.ContainsFunc(r.set.Modules[d.Module], func(row Row) bool { return row.Field == f.APIName }) {
+			sentence = fmt.Sprintf("Zoho requires %s on %s, and for this call its value is empty. Give it a default on the Mapping page.", f.Label, d.Module)
+		}
+		problems = append(problems, Problem{Module: d.Module, Field: f.APIName, Slot: d.Slot, Sentence: sentence, Allowed: picks(f), Blocking: true})
+	}
+	return problems
+}
+
+// conditional fields are marked mandatory but asked for only of some records (Zoho's API, "Insert records", Calls).
+func conditional(d Draft, name string) bool {
+	if d.Module != "Calls" {
+		return false
+	}
+	kind := d.Fields["Call_Type"]
+	return name == "Call_Duration" && kind == "Missed" || name == "Outgoing_Call_Status" && kind != "Outbound" ||
+		name == "What_Id" || name == "Who_Id" || name == "$se_module"
+}
+
+func (d Draft) needs(field string) bool {
+	return slices.ContainsFunc(d.Needs, func(n Reference) bool { return n.Field == field })
+}
+
+func markerOf(md zoho.Metadata) Marker {
+	if f, ok := md.Field(RefField); ok && f.Unique && f.CanCreate && !f.ReadOnly {
+		return Marker{Field: RefField}
+	}
+	if f, ok := md.Field("Description"); ok && f.Usable() {
+		n := f.Length
+		if n <= 0 {
+			n = lengthOf(f.Type)
+		}
+		return Marker{Append: f.APIName, Length: n}
+	}
+	return Marker{}
+}
+
+// contact renders what the call changes on the Contact that called: empty fields are filled, Always rows overwrite.
+func (r *renderer) contact(id string, stands map[string]any) (Draft, []Problem) {
+	md := r.env.metadata.of("Contacts")
+	d := Draft{Slot: SlotContact, Module: "Contacts", Action: Update, RecordID: id, Fields: map[string]any{}}
+	problems := r.rows(&d, md, func(f zoho.Field) bool { return f.CanUpdate })
+	d.keep(func(row Row, v any) bool {
+		have := stands[row.Field]
+		return isEmpty(have) || row.Mode == Always && !same(have, v)
+	}, r.set)
+	return d, problems
+}
+
+// keep drops the fields for which want is false.
+func (d *Draft) keep(want func(row Row, v any) bool, set Set) {
+	kept := d.Keys[:0]
+	for _, k := range d.Keys {
+		row := Row{Field: k}
+		for _, rw := range set.Modules[d.Module] {
+			if rw.Field == k {
+				row = rw
+			}
+		}
+		if want(row, d.Fields[k]) {
+			kept = append(kept, k)
+		} else {
+			delete(d.Fields, k)
+		}
+	}
+	d.Keys = kept
+}
+
+// Written is a record that this call made: what was sent, and how it stands in Zoho now where that was read.
+type Written struct {
+	Slot   string
+	ID     string
+	Sent   map[string]any // Draft.Fields of the delivery
+	Stands zoho.Record    // nil: not read
+}
+
+// Late renders what news after delivery changes: fields of the call's own Call whose value is now another, and
+// fields of its Lead and Deal that were left empty. What a person has changed in Zoho since stays, unless the row
+// says Always. It never moves a record: type, time, owner and links of a Call are settled at its creation.
+func Late(set Set, d routing.Decision, f routing.Facts, md Metadata, written []Written) ([]Draft, []Problem) {
+	var out []Draft
+	var problems []Problem
+	rendered, _ := Render(set, d, f, md)
+	for _, full := range rendered {
+		i := slices.IndexFunc(written, func(w Written) bool { return w.Slot == full.Slot })
+		if i < 0 || full.Action != Create || written[i].ID == "" {
+			continue
+		}
+		w := written[i]
+		up := full
+		up.Action, up.RecordID, up.Needs, up.Empty = Update, w.ID, nil, nil
+		up.Fields = maps.Clone(full.Fields)
+		up.Keys = slices.Clone(full.Keys)
+		fields := md.of(full.Module)
+		up.keep(func(row Row, v any) bool {
+			field, there := fields.Field(row.Field)
+			if !there || !field.CanUpdate || linked[full.Module][row.Field] || settled[full.Module][row.Field] {
+				return false
+			}
+			sent, was := w.Sent[row.Field]
+			if was && same(sent, v) {
+				return false
+			}
+			if w.Stands == nil {
+				return !was || full.Module == "Calls" || row.Mode == Always
+			}
+			stands := w.Stands[row.Field]
+			if text, ok := stands.(string); ok {
+				stands = markerLine.ReplaceAllString(text, "")
+			}
+			return isEmpty(stands) || was && same(stands, sent) && full.Module == "Calls" || row.Mode == Always && !same(stands, v)
+		}, set)
+		if len(up.Fields) == 0 {
+			continue
+		}
+		up.Cut = slices.DeleteFunc(slices.Clone(full.Cut), func(k string) bool { _, there := up.Fields[k]; return !there })
+		up.Marker.Field = "" // the reference stands in the record already
+		if _, there := up.Fields[up.Marker.Append]; !there {
+			up.Marker = Marker{}
+		}
+		out = append(out, up)
+	}
+	return out, problems
+}
+
+// settled are fields that Zoho takes at creation only, or that late news must not touch.
+var settled = map[string]map[string]bool{
+	"Calls": {"Call_Type": true, "Call_Start_Time": true, "Call_Duration": true, "Outgoing_Call_Status": true, "Owner": true},
+	"Leads": {"Owner": true, "Lead_Status": true},
+	"Deals": {"Owner": true, "Stage": true, "Pipeline": true, "Closing_Date": true, "Deal_Name": true},
+}
+
+// same compares a rendered value with one that came back from Zoho or from storage, where numbers may be of another
+// type and lookups carry names.
+func same(a, b any) bool {
+	if reflect.DeepEqual(a, b) {
+		return true
+	}
+	if ma, ok := a.(map[string]any); ok {
+		if mb, ok := b.(map[string]any); ok {
+			return fmt.Sprint(ma["id"]) == fmt.Sprint(mb["id"])
+		}
+	}
+	return strings.TrimSpace(fmt.Sprint(a)) == strings.TrimSpace(fmt.Sprint(b))
+}
+
+// markerLine is the line that Marker.Append adds.
+var markerLine = regexp.MustCompile(`\n*\[Hookline [0-9A-Za-z._-]+\]$`)
+
+// Record is the draft as it is sent: the ids of earlier slots filled in, and the delivery's reference where the
+// marker says. It fails when a record that it hangs on was never made. For an update of a record whose reference
+// stands in a text, ref is that of the delivery that made the record.
+func (d Draft) Record(ids map[string]string, ref string) (zoho.Record, error) {
+	rec := make(zoho.Record, len(d.Fields)+len(d.Needs)+1)
+	for k, v := range d.Fields {
+		rec[k] = v
+	}
+	for _, n := range d.Needs {
+		id := ids[n.Slot]
+		if id == "" {
+			return nil, fmt.Errorf("the record of %s, which %s hangs on, was not made", n.Slot, d.Slot)
+		}
+		rec[n.Field] = map[string]any{"id": id}
+	}
+	switch {
+	case ref == "":
+	case d.Marker.Field != "":
+		rec[d.Marker.Field] = ref
+	case d.Marker.Append != "":
+		line := "[Hookline " + ref + "]"
+		text, _ := rec[d.Marker.Append].(string)
+		if text != "" {
+			line = "\n\n" + line
+		}
+		if room := d.Marker.Length - utf8.RuneCountInString(line); utf8.RuneCountInString(text) > room {
+			text = cut(text, room)
+		}
+		rec[d.Marker.Append] = text + line
+	}
+	return rec, nil
+}
+
+// RefIn finds the reference that Record put into a record, empty when there is none.
+func (m Marker) RefIn(rec zoho.Record) string {
+	if m.Field != "" {
+		return rec.Text(m.Field)
+	}
+	found := markerLine.FindString(strings.TrimSpace(rec.Text(m.Append)))
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(found), "[Hookline "), "]")
+}
+
+// Reads are the fields, by module, whose present values Render needs to know of a record that it updates.
+func (s Set) Reads() map[string][]string {
+	out := map[string][]string{}
+	for _, row := range s.Modules["Contacts"] {
+		out["Contacts"] = append(out["Contacts"], row.Field)
+	}
+	return out
+}
