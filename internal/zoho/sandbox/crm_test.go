@@ -1,0 +1,199 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"hookline/internal/zoho/sandbox/sandboxtest"
+)
+
+// crm is a program that is connected to one organisation.
+type crm struct {
+	t      testing.TB
+	server *sandboxtest.Server
+	org    string
+	tokens sandboxtest.Tokens
+	header http.Header
+}
+
+func connect(t testing.TB, s *sandboxtest.Server, edition, centre string) *crm {
+	t.Helper()
+	g := s.Control.NewOrg(edition, centre)
+	return &crm{t: t, server: s, org: g.OrgID, tokens: s.Control.Exchange(g), header: http.Header{}}
+}
+
+// connected is a program on a sandbox of its own, whose search index does not lag.
+func connected(t testing.TB) *crm {
+	t.Helper()
+	s := sandboxtest.New(t)
+	s.Control.Settings("", map[string]any{"search_index_lag_ms": 0})
+	return connect(t, s, "enterprise", "us")
+}
+
+// reply is an answer of the CRM, its JSON read with numbers as they are.
+type reply struct {
+	t      testing.TB
+	status int
+	header http.Header
+	raw    string
+	json   any
+}
+
+func (c *crm) do(method, path string, body any) reply {
+	c.t.Helper()
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	default:
+		x, err := json.Marshal(b)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		r = bytes.NewReader(x)
+	}
+	req, err := http.NewRequest(method, c.tokens.APIDomain+path, r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header = c.header.Clone()
+	if req.Header.Get("Authorization") == "" {
+		req.Header.Set("Authorization", "Zoho-oauthtoken "+c.tokens.Access)
+	}
+	return send(c.t, req)
+}
+
+func send(t testing.TB, req *http.Request) reply {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := reply{t: t, status: resp.StatusCode, header: resp.Header, raw: string(raw)}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		if err := dec.Decode(&out.json); err != nil {
+			t.Fatalf("%s %s: %v in %s", req.Method, req.URL, err, raw)
+		}
+	}
+	return out
+}
+
+// at follows keys and indexes into the JSON: at("data", 0, "code").
+func (r reply) at(path ...any) any {
+	v := r.json
+	for _, p := range path {
+		switch p := p.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[p]
+		case int:
+			l, _ := v.([]any)
+			if p >= len(l) {
+				return nil
+			}
+			v = l[p]
+		}
+	}
+	return v
+}
+
+func (r reply) text(path ...any) string {
+	switch v := r.at(path...).(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+func (r reply) wants(status int) reply {
+	r.t.Helper()
+	if r.status != status {
+		r.t.Fatalf("status %d, want %d: %s", r.status, status, r.raw)
+	}
+	return r
+}
+
+// refuses checks a per-record refusal of the first record.
+func (r reply) refuses(code, apiName string) reply {
+	r.t.Helper()
+	r.wants(400)
+	if got := r.text("data", 0, "code"); got != code {
+		r.t.Fatalf("code %s, want %s: %s", got, code, r.raw)
+	}
+	if got := r.text("data", 0, "details", "api_name"); apiName != "" && got != apiName {
+		r.t.Fatalf("api_name %s, want %s: %s", got, apiName, r.raw)
+	}
+	return r
+}
+
+// flat checks a request-level refusal.
+func (r reply) flat(status int, code string) reply {
+	r.t.Helper()
+	r.wants(status)
+	if got := r.text("code"); got != code {
+		r.t.Fatalf("code %s, want %s: %s", got, code, r.raw)
+	}
+	return r
+}
+
+type object = map[string]any
+
+func data(records ...object) object { return object{"data": records} }
+
+// create makes a record that has to be accepted, and answers its id.
+func (c *crm) create(module string, record object) string {
+	c.t.Helper()
+	return c.do("POST", "/crm/v8/"+module, data(record)).wants(201).text("data", 0, "details", "id")
+}
+
+func (c *crm) get(module, id string) reply {
+	c.t.Helper()
+	return c.do("GET", "/crm/v8/"+module+"/"+id, nil).wants(200)
+}
+
+func (c *crm) search(module string, pairs ...string) reply {
+	c.t.Helper()
+	v := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		v.Set(pairs[i], pairs[i+1])
+	}
+	return c.do("GET", "/crm/v8/"+module+"/search?"+v.Encode(), nil)
+}
+
+func (c *crm) coql(query string) reply {
+	c.t.Helper()
+	return c.do("POST", "/crm/v8/coql", object{"select_query": query})
+}
+
+func lead(last string) object { return object{"Last_Name": last, "Phone": "+1 (555) 123-4567"} }
+
+func deal(name string) object {
+	return object{"Deal_Name": name, "Closing_Date": "2026-12-31", "Pipeline": "Standard (Standard)", "Stage": "Qualification"}
+}
+
+func call(more object) object {
+	out := object{"Subject": "Inbound call", "Call_Type": "Inbound", "Call_Start_Time": "2026-01-20T15:00:00+00:00", "Call_Duration": "02:05"}
+	for k, v := range more {
+		if v == nil {
+			delete(out, k)
+		} else {
+			out[k] = v
+		}
+	}
+	return out
+}
