@@ -43,6 +43,7 @@ type finder struct {
 	number call.Phone
 	now    time.Time
 	notes  []string
+	looked bool
 }
 
 func (f *finder) note(format string, args ...any) { f.notes = append(f.notes, fmt.Sprintf(format, args...)) }
@@ -97,6 +98,7 @@ func (f *finder) recall(ctx context.Context, r Remembered) (Match, bool, error) 
 // look asks one module: by COQL over the usual spellings, which reads the database, and where that finds nobody by
 // the search index with the national number, which also knows unusual spellings. Every hit is verified.
 func (f *finder) look(ctx context.Context, m module) ([]Person, error) {
+	f.looked = true
 	records, err := f.api.Find(ctx, f.query(m))
 	switch {
 	case unreadable(err): // a field that this organisation cannot be asked by: the index is left
@@ -133,7 +135,7 @@ func (f *finder) asContact(ctx context.Context, hits []Person) (Match, error) {
 	if n := len(m.OpenDeals); n > 1 {
 		f.note("%d Deals of %s are open; “%s” was modified last.", n, p.label(), m.OpenDeals[0].Name)
 	}
-	m.Notes = f.notes
+	m.Notes, m.Looked = f.notes, f.looked
 	return m, nil
 }
 
@@ -161,14 +163,14 @@ func (f *finder) asLead(ctx context.Context, hits []Person) (Match, error) {
 		f.note("The Lead %s was converted, but Zoho does not say to which Contact.", named(lead.Name))
 	}
 	if len(open) == 0 {
-		return Match{Kind: Nobody, Notes: f.notes}, nil
+		return Match{Kind: Nobody, Notes: f.notes, Looked: f.looked}, nil
 	}
 	p := f.choose(open)
 	m := Match{Kind: Lead, Lead: &p}
 	if len(open) > 1 {
 		m.Candidates = open
 	}
-	m.Notes = f.notes
+	m.Notes, m.Looked = f.notes, f.looked
 	return m, nil
 }
 

@@ -36,6 +36,7 @@ type Match struct {
 	Candidates []Person `json:"candidates,omitempty"`  // every verified hit, when there were several
 	Notes      []string `json:"notes,omitempty"`       // for the trace, in words
 	FromMemory bool     `json:"from_memory,omitempty"`
+	Looked     bool     `json:"looked,omitempty"` // Contacts were searched, not only the remembered record read
 	Unusable   string   `json:"unusable,omitempty"` // why the number could not be looked for; empty when it was
 }
 
@@ -90,12 +91,15 @@ type Remembered struct {
 	Module, ID string
 	AccountID  string
 	Name       string
-	Age        time.Duration // since it was verified, by the database's clock
+	Age        time.Duration // since the number was last searched for, by the database's clock
 }
 
-// ToRemember is what the number memory shall hold after this match; false when there is nothing to remember.
+// ToRemember is what the number memory shall hold after this match; false when there is nothing new to remember. A
+// record that was only read again keeps its age: it is the age of the last look in Contacts.
 func (m Match) ToRemember() (Remembered, bool) {
 	switch {
+	case m.FromMemory && !m.Looked:
+		return Remembered{}, false
 	case m.Contact != nil:
 		return Remembered{Module: m.Contact.Module, ID: m.Contact.ID, AccountID: m.Contact.AccountID, Name: m.Contact.Name}, true
 	case m.Lead != nil:

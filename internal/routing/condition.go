@@ -133,7 +133,7 @@ func (e *evaluation) check(c Condition) Check {
 	case c.Field == "":
 		return Check{Pass: true, Sentence: "every call", Saw: "a call"}
 	}
-	k := Check{Sentence: Sentence(c, e.phrases)}
+	k := Check{Field: c.Field, Sentence: Sentence(c, e.phrases)}
 	info, _ := InfoOf(c.Field)
 	switch {
 	case info.kind == words:

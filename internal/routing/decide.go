@@ -267,8 +267,13 @@ func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {
 		if i == fired || t.Off || t.Fits {
 			continue
 		}
-		// A rule of which more held is nearer; of two alike, the one that stands higher.
-		if s := score(t.Check); s > bestScore {
+		// A rule of which more held is nearer; of two alike, the one that words would have made fit, then the one
+		// that stands higher.
+		s := score(t.Check)
+		if firstFailing(t.Check).Field == FieldSaid {
+			s += 0.01
+		}
+		if s > bestScore {
 			best, bestScore = i, s
 		}
 	}

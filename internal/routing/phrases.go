@@ -219,7 +219,7 @@ func lacks(after []string) bool {
 			return false
 		}
 		if lackVerbs[w] {
-			return true
+			return w != "have" || i+1 == len(after) || after[i+1] != "to"
 		}
 	}
 	return false

@@ -171,6 +171,7 @@ type RuleTrace struct {
 type Check struct {
 	Pass     bool    `json:"pass"`
 	Group    string  `json:"group,omitempty"` // all, any or none: how the parts in Of count
+	Field    Field   `json:"field,omitempty"` // that was tested
 	Sentence string  `json:"sentence"`        // the condition in words
 	Saw      string  `json:"saw,omitempty"`   // the value, in words
 	Quotes   []Quote `json:"quotes,omitempty"`
