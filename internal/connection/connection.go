@@ -27,8 +27,6 @@ type Deps struct {
 	BaseURL string // of this program, without a slash at the end: consent comes back to BaseURL/zoho/callback
 	Log     *slog.Logger
 
-	// Audit records who did what, in the transaction of the deed.
-	Audit func(ctx context.Context, tx pgx.Tx, t tenant.ID, actor, action, target string, detail map[string]any) error
 	// Connected runs in the transaction that saves a link, so that what waited for it is woken.
 	Connected func(ctx context.Context, tx pgx.Tx, t tenant.ID) error
 	// Lost runs in the transaction that marks a link as needing a person.
@@ -43,7 +41,6 @@ type Connections struct {
 	oauth     zoho.Credentials
 	redirect  string
 	log       *slog.Logger
-	audit     func(ctx context.Context, tx pgx.Tx, t tenant.ID, actor, action, target string, detail map[string]any) error
 	connected func(context.Context, pgx.Tx, tenant.ID) error
 	lost      func(context.Context, pgx.Tx, tenant.ID, string) error
 
@@ -55,8 +52,8 @@ type Connections struct {
 func New(d Deps) *Connections {
 	c := &Connections{
 		db: d.DB, keys: d.Keys, client: d.Client, oauth: d.OAuth, log: d.Log,
-		redirect: strings.TrimRight(d.BaseURL, "/") + "/zoho/callback",
-		audit:    d.Audit, connected: d.Connected, lost: d.Lost,
+		redirect:  strings.TrimRight(d.BaseURL, "/") + "/zoho/callback",
+		connected: d.Connected, lost: d.Lost,
 		held: map[tenant.ID]*held{},
 	}
 	if c.connected == nil {

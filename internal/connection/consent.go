@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/account"
 	"hookline/internal/fault"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"
@@ -151,7 +152,7 @@ func (c *Connections) take(ctx context.Context, t tenant.ID, who Actor, session,
 // refuse records that a callback was refused and gives the fault to answer with.
 func (c *Connections) refuse(ctx context.Context, t tenant.ID, who Actor, sentence string, detail map[string]any) error {
 	err := c.db.InTenant(ctx, t, func(tx pgx.Tx) error {
-		return c.audit(ctx, tx, t, who.Name, "zoho.callback_refused", "", detail)
+		return account.Audit(ctx, tx, t, who.Name, "zoho.callback_refused", "", detail)
 	})
 	if err != nil {
 		return fmt.Errorf("recording a refused callback of %s: %w", t, err)
@@ -373,7 +374,7 @@ func (c *Connections) save(ctx context.Context, tx pgx.Tx, t tenant.ID, who Acto
 	if orgBefore != "" && orgBefore != got.Org.ID {
 		detail["org_before"] = orgBefore
 	}
-	if err := c.audit(ctx, tx, t, who.Name, "zoho.connected", got.Org.Name, detail); err != nil {
+	if err := account.Audit(ctx, tx, t, who.Name, "zoho.connected", got.Org.Name, detail); err != nil {
 		return err
 	}
 	return c.connected(ctx, tx, t)
@@ -390,7 +391,7 @@ func (c *Connections) fail(ctx context.Context, tx pgx.Tx, t tenant.ID, who Acto
 	if err != nil {
 		return err
 	}
-	return c.audit(ctx, tx, t, who.Name, "zoho.answer_refused", "", map[string]any{"data_centre": centre.Location, "api_domain": lie.claimed})
+	return account.Audit(ctx, tx, t, who.Name, "zoho.answer_refused", "", map[string]any{"data_centre": centre.Location, "api_domain": lie.claimed})
 }
 
 // afterLinking does what may fail without harm: the replaced token is revoked (one user's twenty-first would push
@@ -445,7 +446,7 @@ func (c *Connections) keepPending(ctx context.Context, tx pgx.Tx, t tenant.ID, w
 	if err != nil {
 		return err
 	}
-	return c.audit(ctx, tx, t, who.Name, "zoho.other_org", got.Org.Name, map[string]any{"org": got.Org.ID})
+	return account.Audit(ctx, tx, t, who.Name, "zoho.other_org", got.Org.Name, map[string]any{"org": got.Org.ID})
 }
 
 // pending finds the newest waiting consent of this session, at most half an hour old.
@@ -539,7 +540,7 @@ func (c *Connections) DeclineOther(ctx context.Context, t tenant.ID, who Actor, 
 		if err := c.dropPending(ctx, tx, t, row.state); err != nil {
 			return err
 		}
-		return c.audit(ctx, tx, t, who.Name, "zoho.other_org_declined", row.got.Org.Name, map[string]any{"org": row.got.Org.ID})
+		return account.Audit(ctx, tx, t, who.Name, "zoho.other_org_declined", row.got.Org.Name, map[string]any{"org": row.got.Org.ID})
 	})
 	if err != nil {
 		return fmt.Errorf("declining another organisation of %s: %w", t, err)
@@ -578,7 +579,7 @@ func (c *Connections) Disconnect(ctx context.Context, t tenant.ID, who Actor) (c
 		if tag.RowsAffected() == 0 {
 			return fault.New(fault.Conflict, "Zoho is not connected.")
 		}
-		return c.audit(ctx, tx, t, who.Name, "zoho.disconnected", "", map[string]any{"org": before.org})
+		return account.Audit(ctx, tx, t, who.Name, "zoho.disconnected", "", map[string]any{"org": before.org})
 	})
 	if err != nil {
 		return false, fmt.Errorf("disconnecting %s: %w", t, err)

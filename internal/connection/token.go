@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/account"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"
 	"hookline/internal/zoho"
@@ -314,7 +315,7 @@ func (c *Connections) lose(ctx context.Context, t tenant.ID, fence int64, reason
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		if err := c.audit(ctx, tx, t, "hookline", "zoho.lost", "", map[string]any{"reason": reason}); err != nil {
+		if err := account.Audit(ctx, tx, t, "hookline", "zoho.lost", "", map[string]any{"reason": reason}); err != nil {
 			return err
 		}
 		return c.lost(ctx, tx, t, reason)
@@ -338,7 +339,7 @@ func (c *Connections) distrust(ctx context.Context, t tenant.ID, fence int64, cl
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		if err := c.audit(ctx, tx, t, "hookline", "zoho.answer_refused", "", map[string]any{"api_domain": clip(claimed)}); err != nil {
+		if err := account.Audit(ctx, tx, t, "hookline", "zoho.answer_refused", "", map[string]any{"api_domain": clip(claimed)}); err != nil {
 			return err
 		}
 		return c.lost(ctx, tx, t, reason)
