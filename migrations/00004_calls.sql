@@ -51,6 +51,7 @@ CREATE INDEX calls_log_idx ON calls (tenant_id, received_at DESC, id DESC);
 CREATE INDEX calls_open_idx ON calls (tenant_id, received_at, id) WHERE status IN ('received', 'delivering');
 CREATE INDEX calls_attention_idx ON calls (tenant_id, received_at DESC, id DESC) WHERE status = 'needs_attention';
 CREATE INDEX calls_caller_idx ON calls (tenant_id, caller_key, received_at DESC) WHERE caller_key <> '';
+CREATE INDEX calls_source_idx ON calls (tenant_id, source_id, received_at DESC);
 CREATE INDEX calls_changed_idx ON calls (tenant_id, changed_at, id);
 ALTER TABLE calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE calls FORCE ROW LEVEL SECURITY;

@@ -1,0 +1,291 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/call"
+)
+
+// Statuses of a call as the table keeps them. Held is none of them: it is read from the lane.
+const (
+	Received       = "received"
+	Delivering     = "delivering"
+	Delivered      = "delivered"
+	NeedsAttention = "needs_attention"
+	Ignored        = "ignored"
+	Held           = "held"
+)
+
+// job is an open call in hand.
+type job struct {
+	id       call.ID
+	source   uuid.UUID
+	received time.Time
+	age      time.Duration // since it was received, by the database's clock
+	status   string
+	revision int        // events that were folded when it was last written; 0: never
+	done     int        // revision that was last delivered whole
+	key      call.Phone // the caller; empty: hidden, unusable, or not known before the events are read
+	tries    int
+	config   string // which rules and mappings a replay wants
+	wait     time.Duration
+	events   []call.Event
+	call     call.Call // folded from events
+}
+
+// found is what a look at the open calls gives.
+type found struct {
+	jobs   []*job        // to be run now, oldest first, at most one for each caller
+	next   time.Duration // until the earliest waiting call is due; negative: none waits
+	behind bool          // calls wait behind others of their caller, or were not looked at
+	stamp  string        // changes when the tenant's rules, mappings, link, hours or sources do
+}
+
+const (
+	lookPage  = 100 // open calls read at a time
+	lookPages = 50  // at most so many
+	enough    = 48  // calls to be run that make a look end
+)
+
+// lookForWork takes the lane's notes and reads its open calls in order of receipt. A caller's call is handed out
+// only when nothing of that caller's before it is open: neither in hand (calls, callers) nor waiting.
+//
+// The notes are deleted in a statement of its own before the calls are read: what was stored with a note that is
+// gone is seen.
+func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bool, callers map[call.Phone]int) (found, error) {
+	var f found
+	err := fenced(ctx, w.DB, l, func(tx pgx.Tx) error {
+		f = found{next: -1}
+		if err := takeNotes(ctx, tx, l); err != nil {
+			return err
+		}
+		var err error
+		if f.stamp, err = readStamp(ctx, tx, l); err != nil {
+			return err
+		}
+		blocked := map[call.Phone]bool{}
+		named := map[call.ID]call.Phone{}
+		var after *job
+		for page := 0; ; page++ {
+			jobs, err := readOpen(ctx, tx, l, after)
+			if err != nil {
+				return err
+			}
+			if err := readEvents(ctx, tx, l, mayRun(jobs, inHand, callers, blocked)); err != nil {
+				return err
+			}
+			for _, j := range jobs {
+				f.sort(j, inHand, callers, blocked, named)
+			}
+			if len(jobs) < lookPage {
+				break
+			}
+			if len(f.jobs) >= enough || page == lookPages {
+				f.behind = true
+				break
+			}
+			after = jobs[len(jobs)-1]
+		}
+		return nameCallers(ctx, tx, l, named)
+	})
+	if err != nil {
+		return found{}, fmt.Errorf("looking for open calls of %s: %w", l.tenant, err)
+	}
+	return f, nil
+}
+
+// sort decides whether j can be run now.
+func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked map[call.Phone]bool, named map[call.ID]call.Phone) {
+	if inHand[j.id] {
+		return
+	}
+	known := j.key != ""
+	if j.events != nil {
+		j.call = call.Fold(j.events)
+		j.key = callerKey(j.call)
+	}
+	if j.key != "" && (blocked[j.key] || callers[j.key] > 0) {
+		f.behind = true
+		if !known {
+			named[j.id] = j.key
+		}
+		blocked[j.key] = true
+		return
+	}
+	if j.key != "" {
+		blocked[j.key] = true
+	}
+	if j.wait > 0 {
+		if f.next < 0 || j.wait < f.next {
+			f.next = j.wait
+		}
+		return
+	}
+	f.jobs = append(f.jobs, j)
+}
+
+// mayRun are the calls whose events are worth reading: they are due, and nothing is known to be before them.
+func mayRun(jobs []*job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked map[call.Phone]bool) []*job {
+	var may []*job
+	first := map[call.Phone]bool{}
+	for _, j := range jobs {
+		behind := j.key != "" && (first[j.key] || blocked[j.key] || callers[j.key] > 0)
+		if j.key != "" {
+			first[j.key] = true
+		}
+		if !behind && j.wait == 0 && !inHand[j.id] {
+			may = append(may, j)
+		}
+	}
+	return may
+}
+
+// callerKey is whose order a call keeps: the customer's number where it can be looked for, else nobody's.
+func callerKey(c call.Call) call.Phone {
+	if p := c.Customer(); p.Usable() {
+		return p
+	}
+	return ""
+}
+
+// takeNotes deletes the lane's wakes and opens the calls again that have news.
+func takeNotes(ctx context.Context, tx pgx.Tx, l *lane) error {
+	_, err := tx.Exec(ctx, `
+		WITH notes AS (
+			DELETE FROM wakes WHERE tenant_id = @tenant RETURNING call_id
+		)
+		UPDATE calls
+		   SET status = CASE status WHEN 'received' THEN status ELSE 'delivering' END, -- news never decides again
+		       next_at = NULL, cause = NULL, changed_at = clock_timestamp()
+		 WHERE tenant_id = @tenant AND id IN (SELECT call_id FROM notes WHERE call_id IS NOT NULL)
+		   -- A call that waits for a retry or for the second look of a read-back goes on waiting.
+		   AND (status IN ('delivered', 'ignored', 'needs_attention') OR status = 'received' AND tries = 0)
+		   AND revision < (SELECT count(*) FROM events
+		                    WHERE events.tenant_id = calls.tenant_id AND events.call_id = calls.id)`,
+		pgx.StrictNamedArgs{"tenant": l.tenant.UUID()})
+	if err != nil {
+		return fmt.Errorf("taking the notes: %w", err)
+	}
+	return nil
+}
+
+// readStamp also learns whether the lane had trouble before.
+func readStamp(ctx context.Context, tx pgx.Tx, l *lane) (string, error) {
+	var stamp string
+	var troubled bool
+	err := tx.QueryRow(ctx, `
+		SELECT faults > 0 OR hold <> '', concat_ws('|',
+		       (SELECT xmin::text FROM tenants WHERE id = @tenant),
+		       (SELECT max(version) FROM rule_versions WHERE tenant_id = @tenant),
+		       (SELECT max(version) FROM mapping_versions WHERE tenant_id = @tenant),
+		       (SELECT concat_ws(' ', status, org_id, connected_at) FROM connections WHERE tenant_id = @tenant),
+		       (SELECT string_agg(module || fetched_at, ' ' ORDER BY org_id, module) FROM zoho_modules WHERE tenant_id = @tenant),
+		       (SELECT string_agg(name, ' ' ORDER BY id) FROM sources WHERE tenant_id = @tenant))
+		  FROM lanes WHERE tenant_id = @tenant`,
+		pgx.StrictNamedArgs{"tenant": l.tenant.UUID()}).Scan(&troubled, &stamp)
+	if err != nil {
+		return "", fmt.Errorf("reading what has changed: %w", err)
+	}
+	l.holding.Lock()
+	l.troubled = troubled
+	l.holding.Unlock()
+	return stamp, nil
+}
+
+func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, error) {
+	args := pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "limit": lookPage, "received": time.Time{}, "id": uuid.Nil}
+	if after != nil {
+		args["received"], args["id"] = after.received, after.id.UUID()
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT id, source_id, received_at, GREATEST(EXTRACT(EPOCH FROM now() - received_at), 0)::float8,
+		       status, revision, done_revision, caller_key, tries, config,
+		       GREATEST(COALESCE(EXTRACT(EPOCH FROM next_at - now()), 0), 0)::float8
+		  FROM calls
+		 WHERE tenant_id = @tenant AND status IN ('received', 'delivering') AND (received_at, id) > (@received, @id)
+		 ORDER BY received_at, id
+		 LIMIT @limit`, args)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
+		j := &job{}
+		var age, wait float64
+		err := row.Scan((*uuid.UUID)(&j.id), &j.source, &j.received, &age, &j.status, &j.revision, &j.done, (*string)(&j.key),
+			&j.tries, &j.config, &wait)
+		j.age, j.wait = seconds(age), seconds(wait)
+		return j, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading open calls: %w", err)
+	}
+	return jobs, nil
+}
+
+// readEvents loads the events of the calls that may be run.
+func readEvents(ctx context.Context, tx pgx.Tx, l *lane, jobs []*job) error {
+	byID := map[uuid.UUID]*job{}
+	var ids []uuid.UUID
+	for _, j := range jobs {
+		byID[j.id.UUID()] = j
+		ids = append(ids, j.id.UUID())
+		j.events = []call.Event{}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT call_id, id, kind, at, normalised
+		  FROM events
+		 WHERE tenant_id = @tenant AND call_id = ANY(@ids)
+		 ORDER BY at, id`,
+		pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "ids": ids})
+	if err != nil {
+		return err
+	}
+	var of, id uuid.UUID
+	var kind string
+	var at time.Time
+	var normalised []byte
+	_, err = pgx.ForEachRow(rows, []any{&of, &id, &kind, &at, &normalised}, func() error {
+		e, err := call.UnmarshalEvent(call.EventID(id), call.Kind(kind), at, normalised)
+		if err != nil {
+			return err
+		}
+		j := byID[of]
+		j.events = append(j.events, e)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading events: %w", err)
+	}
+	return nil
+}
+
+// nameCallers notes whose order the calls keep that wait behind others, so that the next look need not read them.
+func nameCallers(ctx context.Context, tx pgx.Tx, l *lane, named map[call.ID]call.Phone) error {
+	if len(named) == 0 {
+		return nil
+	}
+	var ids []uuid.UUID
+	var keys []string
+	for id, key := range named {
+		ids, keys = append(ids, id.UUID()), append(keys, string(key))
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE calls SET caller_key = named.key
+		  FROM unnest(@ids::uuid[], @keys::text[]) AS named (id, key)
+		 WHERE calls.tenant_id = @tenant AND calls.id = named.id`,
+		pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "ids": ids, "keys": keys})
+	if err != nil {
+		return fmt.Errorf("naming callers: %w", err)
+	}
+	return nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,265 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/mapping"
+	"hookline/internal/zoho"
+)
+
+// settle finds out what became of a create whose answer was lost: by the reference in a unique field where there is
+// one, else among the records that could be it. The record is looked for twice, a gap apart, before anything is sent
+// again; what cannot be told apart goes to a person. It reports sendAgain when Zoho does not have the record.
+//
+// Zoho's search is never asked: its index lags.
+func (r *run) settle(d *delivery) (sendAgain bool, e end, ended bool) {
+	if d.looked >= 0 && d.looked < r.w.Gap {
+		return false, r.waitFor(r.w.Gap - d.looked), true
+	}
+	ours, others, err := r.lookFor(d)
+	switch {
+	case err != nil:
+		e, ended = r.verdict(err, nil)
+		return false, e, ended
+	case len(ours) == 1:
+		d.zohoID = ours[0].ID
+		e, ended = r.written(d)
+		return false, e, ended
+	case len(ours) > 1 || len(others) > 0:
+		return false, r.unsettled(d, append(ours, others...)), true
+	}
+	d.looks++
+	d.looked = 0
+	if d.looks < 2 {
+		d.to(Unknown)
+		return false, r.waitFor(r.w.Gap), true
+	}
+	d.looks = 0
+	d.to(Sending)
+	if _, err := r.save(step{status: Delivering}); err != nil {
+		return false, end{job: r.job, again: -1, err: err}, true
+	}
+	return true, end{}, false
+}
+
+// unsettled leaves the choice to a person.
+func (r *run) unsettled(d *delivery, found []Candidate) end {
+	d.cause = &Cause{
+		Code: CauseUnsettled, Module: d.draft.Module, Slot: d.slot, Candidates: found,
+		Sentence: fmt.Sprintf("Zoho's answer to %s was lost, and what is there now cannot be told apart. Choose the right record, or say that none is.", recordOf(d.draft.Module)),
+	}
+	d.to(Unknown)
+	return r.setAside(d.cause)
+}
+
+// clockSlack is how far Zoho's clock and the database's may be apart.
+const clockSlack = 5 * time.Minute
+
+// lookFor asks Zoho for the record that d's lost request may have made. Ours carry its reference, or are the only
+// thing that fits where no reference could be written; others fit and carry none.
+func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
+	r.asking(purposeReadBack, d.id)
+	marker := d.draft.Marker
+	if marker.Field != "" {
+		found, err := r.api.Find(r.l.ctx, zoho.Query{Select: []string{"id", "Created_Time"}, From: d.draft.Module, Where: zoho.Equal(marker.Field, d.ref)})
+		if err != nil {
+			return nil, nil, err
+		}
+		return candidates(found, ""), nil, nil
+	}
+	rec, err := d.draft.Record(r.ids(), d.ref)
+	if err != nil {
+		return nil, nil, &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
+	}
+	found, err := r.api.Find(r.l.ctx, lookalikes(d, rec))
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, err = r.unclaimed(d, found, rec); err != nil {
+		return nil, nil, err
+	}
+	if marker.Append == "" {
+		return candidates(found, names[d.draft.Module]), nil, nil
+	}
+	for _, hit := range found {
+		r.asking(purposeReadBack, d.id)
+		whole, there, err := r.api.Get(r.l.ctx, d.draft.Module, hit.ID(), []string{marker.Append})
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case !there:
+		case marker.RefIn(whole) == d.ref:
+			ours = append(ours, candidates([]zoho.Record{hit}, names[d.draft.Module])...)
+		case marker.RefIn(whole) == "":
+			others = append(others, candidates([]zoho.Record{hit}, names[d.draft.Module])...)
+		}
+	}
+	if len(ours) == 1 {
+		others = nil
+	}
+	return ours, others, nil
+}
+
+// names are the fields that name a record to a person.
+var names = map[string]string{"Leads": "Last_Name", "Calls": "Subject", "Deals": "Deal_Name", "Tasks": "Subject", "Contacts": "Last_Name"}
+
+// lookalikes asks for records that could be the one: a Call by whom it is about and its start, a Lead by its number,
+// a Deal by its Contact, each no older than the intent.
+func lookalikes(d *delivery, rec zoho.Record) zoho.Query {
+	q := zoho.Query{Select: []string{"id", "Created_Time"}, From: d.draft.Module, Limit: 50}
+	if name := names[d.draft.Module]; name != "" {
+		q.Select = append(q.Select, name)
+	}
+	var conds []zoho.Cond
+	same := func(fields ...string) {
+		for _, f := range fields {
+			if id, _ := rec.Lookup(f); id != "" {
+				conds = append(conds, zoho.Equal(f, id))
+			}
+		}
+	}
+	switch d.draft.Module {
+	case "Calls":
+		same("Who_Id", "What_Id")
+		if began := rec.Text("Call_Start_Time"); began != "" {
+			conds = append(conds, zoho.Equal("Call_Start_Time", began))
+		}
+	case "Leads":
+		for _, f := range []string{"Phone", "Mobile"} {
+			if number := rec.Text(f); number != "" {
+				conds = append(conds, zoho.Equal(f, number))
+				break
+			}
+		}
+	case "Deals":
+		same("Contact_Name")
+	}
+	conds = append(conds, zoho.AtLeast("Created_Time", d.intent.Add(-clockSlack)))
+	q.Where = zoho.And(conds...)
+	return q
+}
+
+// unclaimed drops hits with another name than ours, and records that other deliveries of ours have made.
+func (r *run) unclaimed(d *delivery, found []zoho.Record, rec zoho.Record) ([]zoho.Record, error) {
+	var ids []string
+	var fit []zoho.Record
+	for _, hit := range found {
+		if name := names[d.draft.Module]; name == "" || hit.Text(name) == rec.Text(name) {
+			fit = append(fit, hit)
+			ids = append(ids, hit.ID())
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(r.l.ctx, 10*time.Second)
+	defer cancel()
+	claimed := map[string]bool{}
+	err := r.w.DB.InTenant(ctx, r.l.tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT zoho_id FROM deliveries
+			 WHERE tenant_id = @tenant AND zoho_id = ANY(@ids) AND id <> @delivery AND state = 'done'`,
+			pgx.StrictNamedArgs{"tenant": r.l.tenant.UUID(), "ids": ids, "delivery": d.id})
+		if err != nil {
+			return err
+		}
+		known, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, id := range known {
+			claimed[id] = true
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading which records are other deliveries': %w", err)
+	}
+	var left []zoho.Record
+	for _, hit := range fit {
+		if !claimed[hit.ID()] {
+			left = append(left, hit)
+		}
+	}
+	return left, nil
+}
+
+func candidates(records []zoho.Record, name string) []Candidate {
+	var list []Candidate
+	for _, rec := range records {
+		list = append(list, Candidate{ID: rec.ID(), Name: rec.Text(name), At: rec.Text("Created_Time")})
+	}
+	return list
+}
+
+// hasNews reports whether the call has learnt something since it was decided that Zoho was not told.
+func (r *run) hasNews() bool {
+	return !r.toldNews && len(r.job.events) > r.decided.facts.Revision && len(r.job.events) > r.job.done
+}
+
+// late plans what news after delivery changes in the records that this call has made. It never moves a record and
+// never decides again. It reports whether there is something to write.
+func (r *run) late() (bool, error) {
+	if !r.hasNews() {
+		return false, nil
+	}
+	r.toldNews = true
+	written := r.writtenSoFar()
+	drafts, _ := mapping.Late(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata, written)
+	if len(drafts) == 0 {
+		return false, nil
+	}
+	// What a person has entered since stays: the records are read before they are changed.
+	stands := written[:0]
+	for _, record := range written {
+		for _, draft := range drafts {
+			if draft.Slot != record.Slot {
+				continue
+			}
+			r.asking(purposeLookUp)
+			rec, found, err := r.api.Get(r.l.ctx, draft.Module, record.ID, nil)
+			if err != nil {
+				return false, err
+			}
+			if found {
+				record.Stands = rec
+				stands = append(stands, record)
+			}
+		}
+	}
+	drafts, _ = mapping.Late(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata, stands)
+	for i, draft := range drafts {
+		d := r.find(draft.Slot, len(r.job.events))
+		if d == nil {
+			d = r.add(draft.Slot, len(r.job.events))
+		}
+		if d.state == Done {
+			continue
+		}
+		d.draft, d.position, d.cause = draft, i, nil
+		d.to(Planned)
+	}
+	return r.next() != nil, nil
+}
+
+// writtenSoFar is what this call's records were sent, all updates included.
+func (r *run) writtenSoFar() []mapping.Written {
+	var written []mapping.Written
+	for _, d := range r.deliveries {
+		if d.state != Done || d.revision != 0 || d.draft.Action != mapping.Create {
+			continue
+		}
+		sent := map[string]any{}
+		for _, update := range r.deliveries { // in order of revision
+			if update.slot == d.slot && update.state == Done {
+				for k, v := range update.draft.Fields {
+					sent[k] = v
+				}
+			}
+		}
+		written = append(written, mapping.Written{Slot: d.slot, ID: d.zohoID, Sent: sent})
+	}
+	return written
+}

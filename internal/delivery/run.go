@@ -1,0 +1,498 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/call"
+	"hookline/internal/delivery/failpoint"
+	"hookline/internal/identity"
+	"hookline/internal/mapping"
+	"hookline/internal/routing"
+	"hookline/internal/zoho"
+)
+
+// run is one call's story while it is told.
+type run struct {
+	w   *Worker
+	l   *lane
+	set *setting
+	job *job
+	api *zoho.API
+
+	rules      routing.Set
+	mappings   mapping.Set
+	remembered *identity.Remembered
+	decided    decided
+	deliveries []*delivery
+	redone     bool // decided once more, because a record was gone
+	toldNews   bool // what is late was planned
+
+	mu       sync.Mutex
+	attempts []attempt // not yet written down
+	purpose  string
+	about    []uuid.UUID // the deliveries that the next exchange carries
+	stored   bool        // the folded call stands in its row
+}
+
+// How long news of a call waits for the call itself, and how often a call may fail by itself before a person is asked.
+const (
+	newsWaits = 15 * time.Minute
+	maxTries  = 8
+	maxPanics = 3
+)
+
+// tell tells a call's story from wherever it stands to its end, or to the point where it has to wait.
+func (w *Worker) tell(l *lane, set *setting, j *job) end {
+	r := &run{w: w, l: l, set: set, job: j, rules: set.rules, mappings: set.mappings}
+	r.api = w.Connections.API(l.tenant, r.observe)
+
+	if e, waits := r.awaits(); waits {
+		return e
+	}
+	fresh, err := r.load()
+	if err != nil {
+		return end{job: j, again: -1, err: err}
+	}
+	if fresh {
+		if e, ended := r.decide(); ended {
+			return e
+		}
+	} else {
+		r.resume()
+	}
+	return r.deliver()
+}
+
+// awaits ends the story for now, or for good, when there is no call yet to deliver.
+func (r *run) awaits() (end, bool) {
+	j := r.job
+	unreadable, told := 0, call.Told(j.events)
+	for _, e := range j.events {
+		if e.Kind == call.KindUnreadable {
+			unreadable++
+		}
+	}
+	switch {
+	case unreadable == len(j.events):
+		problem := "The event could not be read as a call."
+		for _, e := range j.events {
+			if e.Problem != "" {
+				problem = e.Problem
+			}
+		}
+		return r.setAside(&Cause{Code: CauseUnreadable, Sentence: problem}), true
+	case !told && j.age < newsWaits:
+		return r.waitFor(newsWaits - j.age), true
+	case !told:
+		return r.setAside(&Cause{Code: CauseNoCall,
+			Sentence: "News of a call arrived (a summary, a transcript or a recording), and the call itself never did. When it comes, it is delivered."}), true
+	case call.AwaitsMore(j.events) && j.age < r.w.Late:
+		return r.waitFor(r.w.Late - j.age), true
+	}
+	return end{}, false
+}
+
+// load reads how far the call has come. It reports true when the call is to be decided: never was, or is replayed
+// before anything of it reached Zoho.
+func (r *run) load() (fresh bool, err error) {
+	j := r.job
+	if j.revision == 0 {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(r.l.ctx, 10*time.Second)
+	defer cancel()
+	var known bool
+	err = r.w.DB.InTenant(ctx, r.l.tenant, func(tx pgx.Tx) error {
+		var err error
+		if r.decided, known, err = lastDecision(ctx, tx, r.l.tenant, j.id); err != nil {
+			return err
+		}
+		if r.deliveries, err = readDeliveries(ctx, tx, r.w.Keys, r.l.tenant, j.id); err != nil {
+			return err
+		}
+		if known && j.config == ConfigOriginal {
+			if r.rules, err = routing.At(ctx, tx, r.l.tenant, r.decided.ruleVersion); err != nil {
+				return err
+			}
+			r.mappings, err = mapping.At(ctx, tx, r.l.tenant, r.decided.mappingVersion)
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("loading call %s: %w", j.id, err)
+	}
+	r.decided.facts.Call = j.call
+	return !known || j.status == Received && !slices.ContainsFunc(r.deliveries, (*delivery).begun), nil
+}
+
+// begun reports whether something of the delivery may be in Zoho.
+func (d *delivery) begun() bool { return d.state == Done || d.state == Sending || d.state == Unknown }
+
+// decide finds out who called and what that means, and stores the decision with the intent of its first record. It
+// reports true when the story ends, or rests, there.
+func (r *run) decide() (end, bool) {
+	match, earlier, err := r.identify()
+	if err != nil {
+		return r.verdict(err, nil)
+	}
+	c, t := r.job.call, r.set.tenant
+	began := c.StartedAt
+	if began.IsZero() {
+		began = r.job.received
+	}
+	facts := routing.Facts{
+		Call: c, Source: r.set.sources[r.job.source], Match: match, Open: t.Hours.IsOpen(began, t.Zone), LocalTime: began.In(t.Zone),
+		Earlier: earlier, Revision: len(r.job.events), DecidedAt: r.w.Now().In(t.Zone), TenantName: t.Name, Country: t.Country,
+	}
+	decision := routing.Decide(r.rules, facts)
+	for _, e := range r.job.events {
+		decision.Trace.Notes = append(decision.Trace.Notes, e.Notes...)
+	}
+	r.decided = decided{number: r.decided.number + 1, ruleVersion: r.rules.Version, mappingVersion: r.mappings.Version, facts: facts, decision: decision}
+	drafts, problems := mapping.Render(r.mappings, decision, facts, r.set.metadata)
+	r.plan(drafts, problems)
+
+	s := step{status: Delivering, decision: true}
+	next := r.next()
+	switch {
+	case len(decision.Actions) == 0:
+		s.status, s.done = Ignored, true
+	case next == nil:
+		s.status, s.done = Delivered, true // the mapping has nothing to write
+	case next.state == Refused:
+		s.status, s.cause = NeedsAttention, next.cause
+	case next.state == Planned:
+		next.to(Sending)
+	}
+	failpoint.Hit("P10")
+	e, err := r.save(s)
+	return e, err != nil || s.status != Delivering || s.done
+}
+
+// identify recalls and looks up the customer's number.
+func (r *run) identify() (m identity.Match, earlier []time.Time, err error) {
+	if m, unsearched := identity.Unsearched(r.job.call); unsearched {
+		return m, nil, nil
+	}
+	number := r.job.call.Customer()
+	ctx, cancel := context.WithTimeout(r.l.ctx, 10*time.Second)
+	defer cancel()
+	err = r.w.DB.InTenant(ctx, r.l.tenant, func(tx pgx.Tx) error {
+		var err error
+		if r.remembered, err = identity.Recall(ctx, tx, r.l.tenant, r.set.org.ID, number); err != nil {
+			return err
+		}
+		earlier, err = earlierCalls(ctx, tx, r.l.tenant.UUID(), r.job, number)
+		return err
+	})
+	if err != nil {
+		return identity.Match{}, nil, fmt.Errorf("recalling the caller: %w", err)
+	}
+	remembered := r.remembered
+	if r.redone {
+		remembered = nil
+	}
+	r.asking(purposeLookUp)
+	m, err = identity.Find(r.l.ctx, r.api, r.set.org, remembered, number, r.w.Now())
+	failpoint.Hit("P9")
+	return m, earlier, err
+}
+
+func earlierCalls(ctx context.Context, tx pgx.Tx, t uuid.UUID, j *job, number call.Phone) ([]time.Time, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT COALESCE(started_at, received_at)
+		  FROM calls
+		 WHERE tenant_id = @tenant AND caller_key = @number AND received_at > now() - interval '90 days'
+		   AND (received_at, id) < (@received, @id)
+		 ORDER BY received_at DESC
+		 LIMIT 50`,
+		pgx.StrictNamedArgs{"tenant": t, "number": string(number), "received": j.received, "id": j.id.UUID()})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[time.Time])
+}
+
+// plan makes the deliveries of the drafts, in order. Rows of an earlier plan are used again for the same slot; what
+// has reached Zoho stands; what no draft wants any more is skipped.
+func (r *run) plan(drafts []mapping.Draft, problems []mapping.Problem) {
+	wanted := map[string]bool{}
+	for i, draft := range drafts {
+		wanted[draft.Slot] = true
+		d := r.find(draft.Slot, 0)
+		if d == nil {
+			d = r.add(draft.Slot, 0)
+		}
+		if d.begun() {
+			continue
+		}
+		d.draft, d.position, d.decision, d.cause = draft, i, r.decided.number, nil
+		d.to(Planned)
+		for _, p := range problems {
+			if p.Blocking && p.Slot == draft.Slot {
+				d.cause = causeOfProblem(p)
+				d.to(Refused)
+				break
+			}
+		}
+	}
+	for _, d := range r.deliveries {
+		if d.revision == 0 && !wanted[d.slot] && !d.begun() {
+			d.to(Skipped)
+		}
+	}
+	slices.SortStableFunc(r.deliveries, func(a, b *delivery) int {
+		if a.revision != b.revision {
+			return a.revision - b.revision
+		}
+		return a.position - b.position
+	})
+}
+
+func (r *run) find(slot string, revision int) *delivery {
+	for _, d := range r.deliveries {
+		if d.slot == slot && d.revision == revision {
+			return d
+		}
+	}
+	return nil
+}
+
+func (r *run) add(slot string, revision int) *delivery {
+	id := uuid.Must(uuid.NewV7())
+	d := &delivery{id: id, slot: slot, revision: revision, decision: r.decided.number, ref: refOf(id), looked: -1}
+	r.deliveries = append(r.deliveries, d)
+	return d
+}
+
+func (d *delivery) to(state string) { d.state, d.changed, d.fresh = state, true, state == Sending }
+
+// next is the first delivery that is not over.
+func (r *run) next() *delivery {
+	for _, d := range r.deliveries {
+		if d.state != Done && d.state != Skipped {
+			return d
+		}
+	}
+	return nil
+}
+
+// resume goes on where an earlier run, a person or news left the call: the decision stands, what has not reached
+// Zoho is rendered afresh.
+func (r *run) resume() {
+	drafts, problems := mapping.Render(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata)
+	r.plan(drafts, problems)
+	for _, d := range r.deliveries {
+		if d.revision > 0 && (d.state == Planned || d.state == Refused) {
+			d.to(Skipped) // what is late is found out again
+		}
+	}
+}
+
+// deliver writes the records in order, each after the one before it is known to stand, and then what is late.
+func (r *run) deliver() end {
+	for {
+		d := r.next()
+		if d == nil {
+			late, err := r.late()
+			if err != nil {
+				e, _ := r.verdict(err, nil)
+				return e
+			}
+			if late {
+				continue
+			}
+			status := Delivered
+			if len(r.decided.decision.Actions) == 0 {
+				status = Ignored
+			}
+			e, err := r.save(step{status: status, done: true})
+			if err != nil {
+				return end{job: r.job, again: -1, err: err}
+			}
+			return e
+		}
+		if e, ended := r.write(d); ended {
+			return e
+		}
+	}
+}
+
+// write brings one delivery to its end. It reports true when the story ends, or rests, there.
+func (r *run) write(d *delivery) (end, bool) {
+	switch d.state {
+	case Refused:
+		return r.setAside(d.cause), true
+	case Planned:
+		d.to(Sending)
+		if _, err := r.save(step{status: Delivering}); err != nil {
+			return end{job: r.job, again: -1, err: err}, true
+		}
+	case Sending, Unknown:
+		if !d.fresh && d.draft.Action == mapping.Create {
+			if sendAgain, e, ended := r.settle(d); !sendAgain {
+				return e, ended
+			}
+		}
+	}
+	d.fresh = false
+	failpoint.Hit("P11")
+	err := r.send(d)
+	failpoint.Hit("P14")
+	if err != nil {
+		return r.verdict(err, d)
+	}
+	return r.written(d)
+}
+
+// send makes the one request that writes d, and gives Zoho's no as an error.
+func (r *run) send(d *delivery) error {
+	ids := r.ids()
+	rec, err := d.draft.Record(ids, r.refFor(d))
+	if err != nil {
+		return &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
+	}
+	if err := r.l.mayWrite(); err != nil {
+		return err
+	}
+	r.asking(purposeWrite, d.id)
+	var result zoho.Result
+	if d.draft.Action == mapping.Create {
+		results, err := r.api.Create(r.l.ctx, d.draft.Module, []zoho.Record{rec}, zoho.WriteOptions{})
+		if err != nil {
+			return err
+		}
+		result = results[0]
+	} else {
+		target := d.draft.RecordID
+		if target == "" {
+			target = ids[d.slot]
+		}
+		if result, err = r.api.Update(r.l.ctx, d.draft.Module, target, rec, zoho.WriteOptions{}); err != nil {
+			return err
+		}
+		result.ID = target
+	}
+	failpoint.Hit("P12")
+	if result.Err != nil {
+		return result.Err
+	}
+	d.zohoID = result.ID
+	return nil
+}
+
+// written records that d stands in Zoho, together with the intent of what follows, or with the end of the call.
+func (r *run) written(d *delivery) (end, bool) {
+	d.cause = nil
+	d.to(Done)
+	s := step{status: Delivering, remember: d.slot == routing.SlotLead && d.revision == 0, well: true}
+	next := r.next()
+	switch {
+	case next != nil && next.state == Planned:
+		next.to(Sending)
+	case next == nil && !r.hasNews():
+		s.status, s.done = Delivered, true
+	}
+	e, err := r.save(s)
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}, true
+	}
+	failpoint.Hit("P16")
+	return e, s.done
+}
+
+// ids are the Zoho ids of the records that this call has made, by slot.
+func (r *run) ids() map[string]string {
+	ids := map[string]string{}
+	for _, d := range r.deliveries {
+		if d.state == Done && d.revision == 0 {
+			ids[d.slot] = d.zohoID
+		}
+	}
+	return ids
+}
+
+// refFor is the reference that d's record carries: an update leaves that of the delivery which made the record.
+func (r *run) refFor(d *delivery) string {
+	if d.draft.Action == mapping.Create {
+		return d.ref
+	}
+	if first := r.find(d.slot, 0); first != nil && first.draft.Action == mapping.Create {
+		return first.ref
+	}
+	return ""
+}
+
+// asking names the purpose of the exchanges that follow.
+func (r *run) asking(purpose string, about ...uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.purpose, r.about = purpose, about
+}
+
+func (r *run) observe(e zoho.Exchange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.attempts = append(r.attempts, attempt{id: uuid.Must(uuid.NewV7()), purpose: r.purpose, deliveries: r.about, exchange: e})
+}
+
+// waitFor puts the call off without blaming it.
+func (r *run) waitFor(d time.Duration) end {
+	e, err := r.save(step{status: r.job.status, wait: &d})
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}
+	}
+	return e
+}
+
+// setAside leaves the call to a person; the caller's later calls go on.
+func (r *run) setAside(c *Cause) end {
+	e, err := r.save(step{status: NeedsAttention, cause: c})
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}
+	}
+	return e
+}
+
+// displayName is the caller's name as the log shows it.
+func (r *run) displayName() string {
+	c := r.job.call
+	for _, name := range []string{strings.TrimSpace(c.FirstName + " " + c.LastName), c.CallerName} {
+		if name != "" {
+			return name
+		}
+	}
+	if p := r.decided.facts.Match.Person(); p != nil {
+		return p.Name
+	}
+	return ""
+}
+
+// setBack makes a call that panicked wait, and aside when it does so again and again.
+func (w *Worker) setBack(l *lane, j *job) end {
+	e := end{job: j, again: time.Second}
+	e.err = w.record(l, "", 0, func(ctx context.Context, tx pgx.Tx) error {
+		cause, err := writeCause(&Cause{Code: CauseOurs, Sentence: "Hookline cannot work on this call. It is kept; please report it with the call's address."})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE calls
+			   SET tries = tries + 1, next_at = now() + interval '1 second', changed_at = clock_timestamp(),
+			       status = CASE WHEN tries + 1 >= @most THEN 'needs_attention' ELSE status END,
+			       cause = CASE WHEN tries + 1 >= @most THEN @cause::jsonb END
+			 WHERE tenant_id = @tenant AND id = @call`,
+			pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "call": j.id.UUID(), "most": maxPanics, "cause": cause})
+		return err
+	})
+	w.calls.Ring(l.tenant)
+	return e
+}

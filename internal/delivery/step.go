@@ -1,0 +1,166 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/call"
+	"hookline/internal/delivery/failpoint"
+	"hookline/internal/identity"
+)
+
+// step is one move of a call that is committed as a whole: its status, what happened to its deliveries, the
+// exchanges that led there, and what is remembered of the caller.
+type step struct {
+	status   string
+	cause    *Cause
+	wait     *time.Duration // the call is due again only then
+	decision bool           // the decision is new
+	remember bool           // the Lead that was just made is where this number leads
+	tried    bool           // the call failed by itself once more
+	well     bool           // Zoho took a record: the lane's count of faults ends
+	done     bool           // all that this revision of the call asks for stands in Zoho
+}
+
+// save commits a step. A call is done only if its revision is still the one that was loaded: with news it stays open.
+func (r *run) save(s step) (end, error) {
+	r.mu.Lock()
+	attempts := r.attempts
+	r.attempts = nil
+	r.mu.Unlock()
+	credits := 0
+	for _, a := range attempts {
+		credits += a.exchange.Credits
+	}
+	var changed []*delivery
+	for _, d := range r.deliveries {
+		if d.changed {
+			changed = append(changed, d)
+		}
+	}
+	var status string
+	err := r.w.record(r.l, r.set.org.ID, credits, func(ctx context.Context, tx pgx.Tx) error {
+		var b pgx.Batch
+		if s.decision {
+			if err := writeDecision(&b, r.l.tenant, r.job.id, r.decided); err != nil {
+				return err
+			}
+		}
+		for _, d := range changed {
+			if err := r.w.writeDelivery(&b, r.l.tenant, r.job.id, d); err != nil {
+				return err
+			}
+		}
+		if err := r.w.writeAttempts(&b, r.l.tenant, r.job.id, attempts); err != nil {
+			return err
+		}
+		if err := r.writeCall(&b, s, &status); err != nil {
+			return err
+		}
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return fmt.Errorf("recording call %s: %w", r.job.id, err)
+		}
+		if err := r.writeMemory(ctx, tx, s); err != nil {
+			return err
+		}
+		if s.well {
+			return goesWell(ctx, tx, r.l)
+		}
+		return nil
+	})
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}, err
+	}
+	failpoint.Hit("P15")
+	r.stored = true
+	r.job.status = status
+	for _, d := range changed {
+		d.changed = false
+	}
+	r.w.calls.Ring(r.l.tenant)
+	e := end{job: r.job, again: -1}
+	switch {
+	case s.wait != nil:
+		e.again = *s.wait
+	case s.done && status == Delivering:
+		e.again = 0
+	}
+	return e, nil
+}
+
+func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
+	c := r.job.call
+	cause, err := writeCause(s.cause)
+	if err != nil {
+		return err
+	}
+	var folded []byte
+	if !r.stored {
+		if folded, err = call.MarshalCall(c); err != nil {
+			return fmt.Errorf("writing call %s as JSON: %w", r.job.id, err)
+		}
+	}
+	ids := []string{}
+	for _, d := range r.deliveries {
+		if d.state == Done && d.revision == 0 && d.zohoID != "" {
+			ids = append(ids, d.zohoID)
+		}
+	}
+	var began *time.Time
+	if !c.StartedAt.IsZero() {
+		began = &c.StartedAt
+	}
+	b.Queue(`
+		UPDATE calls
+		   SET revision = @revision,
+		       done_revision = CASE WHEN @done THEN @revision ELSE done_revision END,
+		       status = CASE WHEN @done AND @revision < (SELECT count(*) FROM events
+		                          WHERE events.tenant_id = calls.tenant_id AND events.call_id = calls.id)
+		                     THEN 'delivering' ELSE @status END,
+		       cause = @cause, caller_key = @key, next_at = now() + @wait::interval,
+		       tries = CASE WHEN @tried THEN tries + 1 WHEN @well THEN 0 ELSE tries END,
+		       config = CASE WHEN @done THEN 'current' ELSE config END,
+		       call = COALESCE(@call::jsonb, call), name = @name, outcome = @outcome, rule = @rule, zoho_ids = @ids,
+		       is_test = @test, started_at = @began,
+		       delivered_at = CASE WHEN @status = 'delivered' THEN COALESCE(delivered_at, clock_timestamp()) ELSE delivered_at END,
+		       changed_at = clock_timestamp()
+		 WHERE tenant_id = @tenant AND id = @id
+		RETURNING status`,
+		pgx.StrictNamedArgs{
+			"tenant": r.l.tenant.UUID(), "id": r.job.id.UUID(), "revision": len(r.job.events), "done": s.done, "status": s.status,
+			"cause": cause, "key": string(callerKey(c)), "wait": s.wait, "tried": s.tried, "well": s.well || s.done, "call": folded,
+			"name": r.displayName(), "outcome": r.decided.decision.Outcome, "rule": r.decided.decision.Name, "ids": ids,
+			"test": c.Test, "began": began,
+		}).QueryRow(func(row pgx.Row) error { return row.Scan(status) })
+	return nil
+}
+
+// writeMemory keeps where the caller's number leads, or forgets where it no longer does.
+func (r *run) writeMemory(ctx context.Context, tx pgx.Tx, s step) error {
+	number := callerKey(r.job.call)
+	if number == "" {
+		return nil
+	}
+	if s.remember {
+		lead := r.find("lead", 0)
+		return identity.Remember(ctx, tx, r.l.tenant, r.set.org.ID, number,
+			identity.Remembered{Module: lead.draft.Module, ID: lead.zohoID, Name: r.displayName()})
+	}
+	if !s.decision {
+		return nil
+	}
+	leads, ok := r.decided.facts.Match.ToRemember()
+	had := r.remembered
+	switch {
+	case !ok && had == nil:
+		return nil
+	case !ok:
+		return identity.Forget(ctx, tx, r.l.tenant, r.set.org.ID, number)
+	case had != nil && had.Module == leads.Module && had.ID == leads.ID && had.AccountID == leads.AccountID && had.Age < time.Hour:
+		return nil
+	}
+	return identity.Remember(ctx, tx, r.l.tenant, r.set.org.ID, number, leads)
+}

@@ -1,0 +1,184 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"hookline/internal/mapping"
+	"hookline/internal/zoho"
+)
+
+// verdict says who waits for an error: nobody (the record exists), this call, or the lane; and whether a person has
+// to act. d is the delivery that was being written, nil while Zoho was only asked. It reports true when the story
+// ends, or rests, there.
+func (r *run) verdict(err error, d *delivery) (end, bool) {
+	e, ofZoho := errors.AsType[*zoho.Error](err)
+	if r.l.ctx.Err() != nil {
+		return r.cutOff(e, d), true
+	}
+	if !ofZoho {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			e = &zoho.Error{Class: zoho.Transient, Message: err.Error()}
+		} else {
+			return end{job: r.job, again: -1, err: err}, true
+		}
+	}
+	switch e.Class {
+	case zoho.Limited, zoho.Token, zoho.Scope, zoho.Operator:
+		return r.hold(e, d, false), true
+	case zoho.Transient:
+		return r.hold(e, d, true), true
+	case zoho.Unknown:
+		if d != nil && d.draft.Action == mapping.Create {
+			d.looks, d.looked = 0, -1
+			d.to(Unknown)
+			return r.hold(e, nil, false), true
+		}
+		return r.hold(e, d, true), true // an update changes nothing when it is made twice
+	case zoho.Duplicate:
+		if d != nil {
+			return r.duplicate(e, d)
+		}
+	case zoho.Gone, zoho.RecordState:
+		if d != nil && e.Code != "RECORD_LOCKED" && e.Code != "RECORD_IN_BLUEPRINT" {
+			if e, again := r.redo(); again {
+				return e, e.job != nil
+			}
+		}
+	case zoho.Refused:
+		if d != nil {
+			if linked[e.Field] {
+				if e, again := r.redo(); again {
+					return e, e.job != nil
+				}
+			}
+			r.forgetFields(d.draft.Module)
+		}
+	case zoho.OurBug:
+		r.w.Log.Error("zoho refuses a request of ours", "tenant", r.l.tenant.String(), "call", r.job.id.String(), "err", err)
+	}
+	return r.refused(e, d), true
+}
+
+// linked are the lookups of records that a call hangs on: refused, they are gone or no longer what they were.
+var linked = map[string]bool{"Who_Id": true, "What_Id": true, "Contact_Name": true, "Account_Name": true}
+
+// cutOff leaves the call where it stands when the lane ends in the middle of a request: under its intent, a write
+// may have landed.
+func (r *run) cutOff(e *zoho.Error, d *delivery) end {
+	cause := context.Cause(r.l.ctx)
+	if d != nil && e != nil && e.Class == zoho.Unknown && d.draft.Action == mapping.Create {
+		d.looks, d.looked = 0, -1
+		d.to(Unknown)
+		_, _ = r.save(step{status: Delivering}) // what is not recorded reads as a bare intent: the same to whoever comes next
+	}
+	return end{job: r.job, again: -1, err: cause}
+}
+
+// hold makes the lane wait. No call is blamed, except one that fails again and again while others go well.
+func (r *run) hold(e *zoho.Error, d *delivery, mayBlame bool) end {
+	if d != nil {
+		d.to(Planned) // nothing was written, or writing it again does no harm
+	}
+	h, err := r.w.holdLane(r.l, holdFor(e))
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}
+	}
+	blamed := mayBlame && h.first && h.reason == HoldOutage
+	if blamed && r.job.tries+1 >= maxTries {
+		out := r.setAside(&Cause{Code: CauseAgain,
+			Sentence: "Zoho answers this call with a fault of its own, again and again, while other calls go through. Look at the answers below, then replay."})
+		out.hold = h
+		return out
+	}
+	wait := h.chosen
+	if d := r.next(); d != nil && d.state == Unknown {
+		wait = max(wait, r.firstLook())
+	}
+	out, err := r.save(step{status: r.openStatus(), wait: &wait, tried: blamed})
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}
+	}
+	out.hold = h
+	return out
+}
+
+// openStatus is received until a decision stands.
+func (r *run) openStatus() string {
+	if r.decided.number == 0 || r.job.status == Received {
+		return r.job.status
+	}
+	return Delivering
+}
+
+// firstLook is how long after a lost answer the record is first looked for: Zoho may still be writing it.
+func (r *run) firstLook() time.Duration {
+	return min(r.w.Gap, 3*time.Second) + time.Duration(rand.Int64N(int64(100*time.Millisecond)))
+}
+
+// duplicate adopts the record that Zoho says exists, when it carries our reference.
+func (r *run) duplicate(e *zoho.Error, d *delivery) (end, bool) {
+	ours := d.draft.Marker.Field != "" && e.Field == d.draft.Marker.Field && e.DuplicateID != ""
+	if !ours && e.DuplicateID != "" {
+		r.asking(purposeReadBack, d.id)
+		rec, found, err := r.api.Get(r.l.ctx, d.draft.Module, e.DuplicateID, nil)
+		if err != nil {
+			if again, ok := errors.AsType[*zoho.Error](err); ok && again.Class != zoho.Duplicate {
+				return r.verdict(err, d)
+			}
+			return end{job: r.job, again: -1, err: err}, true
+		}
+		ours = found && d.draft.Marker.RefIn(rec) == d.ref
+	}
+	if !ours {
+		return r.refused(e, d), true
+	}
+	d.zohoID = e.DuplicateID
+	return r.written(d)
+}
+
+// redo looks the caller up and decides once more, when a record that the call hangs on was deleted, merged or
+// converted since it was found. It reports false when that was tried already or part of the call stands in Zoho; the
+// end's job is nil when the story goes on.
+func (r *run) redo() (end, bool) {
+	if r.redone {
+		return end{}, false
+	}
+	for _, d := range r.deliveries {
+		if d.state == Done || d.state == Unknown {
+			return end{}, false
+		}
+	}
+	r.redone = true
+	for _, d := range r.deliveries {
+		if d.state != Skipped {
+			d.to(Planned)
+		}
+	}
+	e, ended := r.decide()
+	if !ended {
+		return end{}, true
+	}
+	return e, true
+}
+
+// refused sets the call aside over what Zoho does not take.
+func (r *run) refused(e *zoho.Error, d *delivery) end {
+	if d == nil {
+		return r.setAside(causeOfRefusal(e, "", "", zoho.Metadata{}))
+	}
+	d.cause = causeOfRefusal(e, d.draft.Module, d.slot, r.set.metadata[d.draft.Module])
+	d.to(Refused)
+	return r.setAside(d.cause)
+}
+
+// forgetFields makes the next look at the module's fields ask Zoho: a refusal says that they have changed.
+func (r *run) forgetFields(module string) {
+	ctx, cancel := recording(r.l)
+	defer cancel()
+	if err := r.w.Connections.Forget(ctx, r.l.tenant, module); err != nil {
+		r.w.Log.Warn("fields not forgotten", "tenant", r.l.tenant.String(), "err", err)
+	}
+}
