@@ -46,7 +46,9 @@ type finder struct {
 	looked bool
 }
 
-func (f *finder) note(format string, args ...any) { f.notes = append(f.notes, fmt.Sprintf(format, args...)) }
+func (f *finder) note(format string, args ...any) {
+	f.notes = append(f.notes, fmt.Sprintf(format, args...))
+}
 
 // recall verifies what the memory holds, by id and number. It reports false when that no longer stands.
 func (f *finder) recall(ctx context.Context, r Remembered) (Match, bool, error) {

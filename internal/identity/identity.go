@@ -36,7 +36,7 @@ type Match struct {
 	Candidates []Person `json:"candidates,omitempty"`  // every verified hit, when there were several
 	Notes      []string `json:"notes,omitempty"`       // for the trace, in words
 	FromMemory bool     `json:"from_memory,omitempty"`
-	Looked     bool     `json:"looked,omitempty"` // Contacts were searched, not only the remembered record read
+	Looked     bool     `json:"looked,omitempty"`   // Contacts were searched, not only the remembered record read
 	Unusable   string   `json:"unusable,omitempty"` // why the number could not be looked for; empty when it was
 }
 

@@ -42,10 +42,12 @@ func cast(f zoho.Field, row Row, v any, env environment) castResult {
 		}
 		return limited(f, text)
 	case "phone":
-		if p, _, problem := call.ReadPhone(text, env.country); problem == "" && p.Usable() {
-			text = strings.TrimSpace(text)
-		} else if strings.Trim(text, "+0123456789 -().") != "" {
-			return left("“%s” is no phone number and was left out.", cut(text, 60))
+		if strings.Trim(text, "+0123456789 -().") != "" {
+			p, _, problem := call.ReadPhone(text, env.country)
+			if problem != "" || !p.Usable() {
+				return left("“%s” is no phone number and was left out.", cut(text, 60))
+			}
+			text = string(p)
 		}
 		if n := f.Length; n > 0 && utf8.RuneCountInString(text) > n {
 			return left("“%s” is longer than the %d characters of the field and was left out.", cut(text, 60), n)
