@@ -1,0 +1,60 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"hookline/internal/account"
+)
+
+// route is one thing that the server can be asked, and the right it takes.
+type route struct {
+	method string
+	path   string
+	needs  account.Action
+	handle echo.HandlerFunc
+}
+
+// anyone needs no right: signed in or not.
+const anyone account.Action = ""
+
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// routes are all pages and forms. A new one gets a row in the expectations of routes_test.go, too.
+func (s *Server) routes() []route {
+	return []route{
+		{get, "/", anyone, s.front},
+		{get, "/welcome", anyone, s.welcome},
+		{post, "/theme", anyone, s.setTheme},
+
+		{get, "/signup", anyone, s.signUpForm},
+		{post, "/signup", anyone, s.signUp},
+		{get, "/check-mail", anyone, s.checkMail},
+		{get, "/verify/:token", anyone, s.verifyForm},
+		{post, "/verify/:token", anyone, s.verify},
+		{get, "/login", anyone, s.logInForm},
+		{post, "/login", anyone, s.logIn},
+		{post, "/logout", anyone, s.logOut},
+		{get, "/reset", anyone, s.askResetForm},
+		{post, "/reset", anyone, s.askReset},
+		{get, "/reset/:token", anyone, s.resetForm},
+		{post, "/reset/:token", anyone, s.reset},
+		{get, "/mail/:box", anyone, s.keptMail},
+
+		{get, "/settings", account.See, s.business},
+		{post, "/settings", account.Administer, s.saveBusiness},
+		{get, "/settings/security", account.See, s.security},
+		{post, "/settings/security/password", account.See, s.changePassword},
+		{post, "/settings/security/sessions/:handle/end", account.See, s.endSession},
+		{post, "/settings/security/logout-everywhere", account.See, s.logOutEverywhere},
+		{get, "/settings/team", account.See, s.team},
+		{get, "/settings/keys", account.Administer, s.apiKeys},
+		{post, "/settings/keys", account.Administer, s.createKey},
+		{post, "/settings/keys/:id/revoke", account.Administer, s.revokeKey},
+		{get, "/settings/audit", account.Administer, s.auditLog},
+	}
+}
