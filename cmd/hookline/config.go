@@ -190,3 +190,6 @@ func or(a, b string) string {
 	}
 	return b
 }
+
+// sandboxDir is where the sandbox inside serve keeps its state.
+func (c config) sandboxDir() string { return filepath.Join(c.DataDir, "sandbox") }

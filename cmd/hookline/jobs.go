@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"hookline/internal/account"
+	"hookline/internal/postgres"
+)
+
+// startJobs runs what may happen later (mail, daily housekeeping) on River, with a pool of its own: its leader's
+// election must not wait for a page. A web process only inserts jobs.
+func startJobs(ctx context.Context, c config, d database, p *parts, role string, end *closing) error {
+	db, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 4, Name: "hookline jobs"})
+	if err != nil {
+		return err
+	}
+	end.add(db.Close)
+	workers := river.NewWorkers()
+	if c.SMTPURL != "" {
+		send, err := account.SMTP(c.SMTPURL, mailFrom(c))
+		if err != nil {
+			return err
+		}
+		river.AddWorker(workers, &account.SendMail{DB: p.db, Outbox: p.outbox, Send: send})
+	}
+	river.AddWorker(workers, &housekeeping{db: p.db})
+	rc := &river.Config{Logger: p.log, Workers: workers, JobTimeout: 30 * time.Second, RescueStuckJobsAfter: 90 * time.Second}
+	if role != "web" {
+		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
+		rc.PeriodicJobs = []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(24*time.Hour),
+			func() (river.JobArgs, *river.InsertOpts) { return housekeepingArgs{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})}
+	}
+	client, err := river.NewClient(riverpgxv5.New(db.Pool()), rc)
+	if err != nil {
+		return fmt.Errorf("setting up jobs: %w", err)
+	}
+	if c.SMTPURL != "" {
+		p.outbox.Jobs = client
+	}
+	if role == "web" {
+		return nil
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting jobs: %w", err)
+	}
+	end.add(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if client.Stop(ctx) != nil {
+			_ = client.StopAndCancel(ctx)
+		}
+	})
+	return nil
+}
+
+func mailFrom(c config) string {
+	if from := hostOf(c.BaseURL); from != "" {
+		return "hookline@" + from
+	}
+	return "hookline@localhost"
+}
+
+type housekeepingArgs struct{}
+
+func (housekeepingArgs) Kind() string { return "keep_house" }
+
+// housekeeping makes the coming months' partitions and clears what has expired, daily and at every start.
+type housekeeping struct {
+	river.WorkerDefaults[housekeepingArgs]
+	db *postgres.DB
+}
+
+func (h *housekeeping) Work(ctx context.Context, _ *river.Job[housekeepingArgs]) error {
+	if err := h.db.Directory(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT hookline_make_partitions()`)
+		return err
+	}); err != nil {
+		return fmt.Errorf("making partitions: %w", err)
+	}
+	return account.Sweep(ctx, h.db, time.Now())
+}

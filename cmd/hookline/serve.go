@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"hookline/internal/account"
+	"hookline/internal/delivery"
+	"hookline/internal/intake"
+	"hookline/internal/postgres"
+	"hookline/internal/server"
+	"hookline/internal/zoho/sandbox"
+)
+
+type serveCommand struct {
+	Role string `help:"all, web or worker." enum:"all,web,worker" default:"all"`
+}
+
+func (s *serveCommand) Run(w *world) error {
+	c, err := readConfig(w.env)
+	if err != nil {
+		return err
+	}
+	if s.Role != "all" {
+		if c.embedded() {
+			return fmt.Errorf("--role %s needs DATABASE_URL: only --role all starts the embedded database", s.Role)
+		}
+		if c.sandboxInside {
+			c.SandboxAddr, c.SandboxURL, c.sandboxInside = "", w.env("HOOKLINE_SANDBOX_URL"), false
+		}
+		if c.ZohoClientID == "" && c.SandboxURL == "" {
+			return fmt.Errorf("--role %s needs ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET, or HOOKLINE_SANDBOX_URL", s.Role)
+		}
+	}
+	return serve(w.ctx, c, s.Role, newLog(c, w.errOut), func() { fmt.Fprintln(w.out, c.BaseURL) }, nil)
+}
+
+// stopWithin is the time from the signal to the end.
+const stopWithin = 14 * time.Second
+
+// serve runs until ctx ends. ready is called once everything answers; beside, when given, runs next to the server
+// with the parts and ends with it.
+func serve(ctx context.Context, c config, role string, log *slog.Logger, ready func(), beside func(context.Context, *parts, *intake.Receiver)) error {
+	var end closing
+	defer end.run()
+
+	if c.sandboxInside {
+		stop, err := serveSandbox(ctx, c.SandboxAddr, c.sandboxDir(), []string{c.BaseURL + "/zoho/callback"}, log)
+		if err != nil {
+			return err
+		}
+		end.add(stop)
+	}
+	d, err := openDatabase(ctx, c, log, false)
+	if err != nil {
+		return err
+	}
+	end.add(d.close)
+	if err := d.ensureSchema(ctx, c); err != nil {
+		return err
+	}
+	p, err := wire(ctx, c, d, log)
+	if err != nil {
+		return err
+	}
+	end.add(p.close)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	listener := delivery.NewListener(func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, d.direct) }, log)
+	end.background(listener.Run)
+
+	var mailbox string
+	if role != "worker" && c.SMTPURL == "" && !c.SMTPOff {
+		mailbox = randomPath()
+		log.Info("no mail server is set: mails are kept and shown here", "url", c.BaseURL+"/mail/"+mailbox)
+	}
+	if err := startJobs(ctx, c, d, p, role, &end); err != nil {
+		return err
+	}
+
+	failed := make(chan error, 4)
+	var front *server.Server
+	var receiver *intake.Receiver
+	health := http.Handler(nil)
+	if role != "worker" {
+		front, receiver, err = p.front(ctx, d, registry, listener, mailbox, &end)
+		if err != nil {
+			return err
+		}
+		health = front.Health()
+		web := &http.Server{Addr: c.Addr, Handler: front.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 12 * time.Second,
+			WriteTimeout: 60 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		if err := listen(web, failed); err != nil {
+			return fmt.Errorf("HOOKLINE_ADDR %s cannot be used: %w", c.Addr, err)
+		}
+		end.add(func() { shutdown(web) })
+		end.add(front.Drain)
+	}
+	if role != "web" {
+		worker := delivery.New(delivery.Deps{DB: p.db, Keys: p.keys, Connections: p.connections, Listener: listener, Now: time.Now, Log: log, Gap: c.gap()})
+		end.background(worker.Run)
+	}
+	if c.MetricsAddr != "" {
+		metrics := &http.Server{Addr: c.MetricsAddr, Handler: inside(registry, health, p.db), ReadHeaderTimeout: 5 * time.Second}
+		if err := listen(metrics, failed); err != nil {
+			return fmt.Errorf("HOOKLINE_METRICS_ADDR %s cannot be used: %w. Choose another address or off", c.MetricsAddr, err)
+		}
+		end.add(func() { shutdown(metrics) })
+	}
+	if beside != nil {
+		end.background(func(ctx context.Context) { beside(ctx, p, receiver) })
+	}
+
+	log.Info("serving", "role", role, "url", c.BaseURL, "sandbox", c.SandboxURL)
+	ready()
+	var gone <-chan struct{}
+	if d.server != nil {
+		gone = d.server.Done()
+	}
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+		return nil
+	case err := <-failed:
+		return err
+	case <-gone:
+		return fmt.Errorf("the embedded PostgreSQL is gone: %w", d.server.Err())
+	}
+}
+
+// front builds intake and the server. Intake has a pool of its own: no slow page keeps a call waiting.
+func (p *parts) front(ctx context.Context, d database, registry prometheus.Registerer, listener *delivery.Listener, mailbox string, end *closing) (*server.Server, *intake.Receiver, error) {
+	door, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 6, Name: "hookline intake"})
+	if err != nil {
+		return nil, nil, err
+	}
+	end.add(door.Close)
+	receiver := intake.New(intake.Deps{DB: door, Keys: p.keys, Ring: p.bell.Ring, Now: time.Now, Log: p.log, Metrics: registry})
+	end.add(receiver.Close)
+	front, err := server.New(server.Deps{
+		DB: p.db, Log: p.log, Now: time.Now, BaseURL: p.config.BaseURL, Desk: p.desk, Sessions: account.NewSessions(p.db, time.Now),
+		Intake: receiver, Consent: p.consent, Mailbox: mailbox,
+	})
+	return front, receiver, err
+}
+
+func listen(s *http.Server, failed chan<- error) error {
+	l, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return nil
+}
+
+func shutdown(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close()
+	}
+}
+
+// inside is the listener for operators: metrics, profiles and health.
+func inside(registry *prometheus.Registry, health http.Handler, db *postgres.DB) http.Handler {
+	m := http.NewServeMux()
+	m.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	m.HandleFunc("/debug/pprof/", pprof.Index)
+	m.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	m.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	m.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	m.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	if health == nil { // a worker
+		m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+		m.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if db.Ping(r.Context()) != nil {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				fmt.Fprint(w, `{"status":"not ready","reasons":["database"]}`)
+				return
+			}
+			fmt.Fprint(w, `{"status":"ready"}`)
+		})
+		return m
+	}
+	m.Handle("GET /healthz", health)
+	m.Handle("GET /readyz", health)
+	return m
+}
+
+// serveSandbox runs a Zoho sandbox that keeps its state in dir, or nothing when dir is empty.
+func serveSandbox(_ context.Context, addr, dir string, redirects []string, log *slog.Logger) (stop func(), err error) {
+	box, err := sandbox.New(sandbox.Options{Dir: dir, BaseURL: "http://" + addr, RedirectURIs: redirects, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &http.Server{Addr: addr, Handler: box.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	if err := listen(s, make(chan error, 1)); err != nil {
+		_ = box.Close()
+		return nil, fmt.Errorf("the sandbox's address %s cannot be used: %w. Choose another HOOKLINE_SANDBOX_ADDR or off", addr, err)
+	}
+	return func() {
+		_ = s.Close()
+		_ = box.Close()
+	}, nil
+}
+
+func randomPath() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// closing ends what was begun, last first.
+type closing struct{ steps []func() }
+
+func (c *closing) add(step func()) { c.steps = append(c.steps, step) }
+
+// background starts work that runs until closing comes to it, and is then waited for.
+func (c *closing) background(work func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { work(ctx) })
+	c.add(func() { cancel(); done.Wait() })
+}
+
+func (c *closing) run() {
+	late := time.AfterFunc(stopWithin, func() { panic("stopping took longer than it may") })
+	defer late.Stop()
+	for i := len(c.steps) - 1; i >= 0; i-- {
+		c.steps[i]()
+	}
+}
