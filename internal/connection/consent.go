@@ -187,6 +187,28 @@ func record(ctx context.Context, tx pgx.Tx, t tenant.ID, state []byte, o Outcome
 	return err
 }
 
+// LastOutcome tells how the newest consent of this session ended, within the last ten minutes; ok is false when
+// there was none.
+func (c *Connections) LastOutcome(ctx context.Context, t tenant.ID, who Actor, session []byte) (o Outcome, ok bool, err error) {
+	err = c.db.InTenant(ctx, t, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT outcome, reason
+			  FROM consents
+			 WHERE tenant_id = @tenant AND session_hash = @session AND person_id = @person
+			   AND used_at > now() - interval '10 minutes'
+			 ORDER BY used_at DESC
+			 LIMIT 1`, pgx.StrictNamedArgs{"tenant": t.UUID(), "session": session, "person": who.Person}).
+			Scan(&o.Result, &o.Reason)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Outcome{}, false, nil
+	}
+	if err != nil {
+		return Outcome{}, false, fmt.Errorf("reading the last consent of %s: %w", t, err)
+	}
+	return o, o.Result != "", nil
+}
+
 // await gives the second of two equal callbacks what came of the first.
 func (c *Connections) await(ctx context.Context, t tenant.ID, state []byte) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)

@@ -45,6 +45,15 @@ func (s *Server) routes() []route {
 		{post, "/reset/:token", anyone, s.reset},
 		{get, "/mail/:box", anyone, s.keptMail},
 
+		{get, "/zoho", account.See, s.zohoPage},
+		{post, "/zoho/connect", account.Configure, s.connectZoho},
+		{get, "/zoho/callback", account.Configure, s.zohoCallback},
+		{get, "/zoho/confirm", account.Configure, s.zohoConfirmForm},
+		{post, "/zoho/confirm", account.Configure, s.confirmZoho},
+		{post, "/zoho/probe", account.Configure, s.probeZoho},
+		{get, "/zoho/disconnect", account.Configure, s.disconnectZohoForm},
+		{post, "/zoho/disconnect", account.Configure, s.disconnectZoho},
+
 		{get, "/settings", account.See, s.business},
 		{post, "/settings", account.Administer, s.saveBusiness},
 		{get, "/settings/security", account.See, s.security},

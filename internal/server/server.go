@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/connection"
 	"hookline/internal/postgres"
 	"hookline/static"
 )
@@ -24,6 +25,8 @@ type Deps struct {
 	BaseURL  string // public URL without a trailing slash
 	Desk     *account.Desk
 	Sessions *account.Sessions
+	Zoho     *connection.Connections
+	Sandbox  bool                               // the Zoho sandbox stands in for Zoho
 	Intake   http.Handler                       // POST /in/{key}; nil: not found
 	API      http.Handler                       // /api/v1/…; nil: not found
 	Ready    func(ctx context.Context) []string // reasons not to be ready beside the database; nil: none
