@@ -62,7 +62,7 @@ func (s Set) Check() []Problem {
 		if l.Name == "" || l.Label == "" {
 			add("", "A phrase list needs a name and a label.")
 		}
-		for _, p := range checkPhrases(l.Phrases) {
+		for _, p := range append(checkPhrases(l.Phrases), checkPhrases(l.Intents)...) {
 			add("", "The %s: %s", l.Label, p)
 		}
 	}

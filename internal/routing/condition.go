@@ -150,11 +150,17 @@ func (e *evaluation) check(c Condition) Check {
 	return k
 }
 
-// said looks for the condition's phrases in the caller's words.
+// said looks for the condition's phrases in the caller's words, and for its intents in what the phone provider made
+// of them.
 func (e *evaluation) said(c Condition) (bool, string, []Quote) {
 	phrases := append([]string{}, c.Values...)
+	intent := strings.Join(wordsOf(e.facts.Call.Intent), " ")
+	named := false
 	for _, l := range c.Lists {
 		phrases = append(phrases, e.phrases[l].Phrases...)
+		for _, i := range e.phrases[l].Intents {
+			named = named || intent != "" && strings.Join(wordsOf(i), " ") == intent
+		}
 	}
 	s := e.speech()
 	quotes := s.find(phrases)
@@ -173,6 +179,8 @@ func (e *evaluation) said(c Condition) (bool, string, []Quote) {
 	switch {
 	case len(counts) > 0:
 		return true, strings.Join(counts, ", ") + " " + where, quotes
+	case named:
+		return true, "the intent “" + e.facts.Call.Intent + "”, as the phone provider understood the call", quotes
 	case len(turned) > 0:
 		return false, "only negated: " + strings.Join(turned, ", "), quotes
 	case s.sentences == 0:

@@ -49,27 +49,27 @@ func TestTheDefaultRulesPutEachCallInOnePlace(t *testing.T) {
 		outcome string
 		ignored bool
 	}{
-		{"a new caller becomes a Lead with the Call on it", facts(func(f *Facts) { says(f, "Hello there.") }), "new", "Lead created", false},
-		{"a new caller with buying words becomes a Lead, not a Deal", facts(func(f *Facts) { says(f, "I want to buy.") }), "new", "Lead created", false},
-		{"a missed call of a new number becomes a Lead", facts(func(f *Facts) { f.Call.Status = call.Missed; f.Call.Duration = 0 }), "new", "Lead created", false},
-		{"a voicemail of a new number becomes a Lead", facts(func(f *Facts) { f.Call.Status = call.Voicemail }), "new", "Lead created", false},
+		{"a new caller becomes a Lead with the Call on it", facts(func(f *Facts) { says(f, "Hello there.") }), "new-caller", "Lead created", false},
+		{"a new caller with buying words becomes a Lead, not a Deal", facts(func(f *Facts) { says(f, "I want to buy.") }), "new-caller", "Lead created", false},
+		{"a missed call of a new number becomes a Lead", facts(func(f *Facts) { f.Call.Status = call.Missed; f.Call.Duration = 0 }), "new-caller", "Lead created", false},
+		{"a voicemail of a new number becomes a Lead", facts(func(f *Facts) { f.Call.Status = call.Voicemail }), "new-caller", "Lead created", false},
 		{"a hidden number is kept and makes no Lead", facts(func(f *Facts) {
 			f.Call.From, f.Call.Withheld = "", true
 			f.Match, _ = identity.Unsearched(f.Call)
-		}), "spam", "Kept, nothing written", true},
+		}), "no-number", "Kept, nothing written", true},
 		{"an unusable number is kept and makes no Lead", facts(func(f *Facts) {
 			f.Call.From = "+1911"
 			f.Match, _ = identity.Unsearched(f.Call)
-		}), "spam", "Kept, nothing written", true},
+		}), "no-number", "Kept, nothing written", true},
 		{"spam from a new number makes no Lead", facts(func(f *Facts) { says(f, "We call about your car's extended warranty.") }), "spam", "Kept, nothing written", true},
 		{"a Contact is never spam", facts(func(f *Facts) { contact(f); says(f, "They called me about an extended warranty.") }), "contact", "Call on Contact", false},
-		{"a call between colleagues is kept", facts(func(f *Facts) { f.Call.Direction = call.Internal }), "spam", "Kept, nothing written", true},
+		{"a call between colleagues is kept", facts(func(f *Facts) { f.Call.Direction = call.Internal }), "no-number", "Kept, nothing written", true},
 		{"a Contact without open Deal gets the Call", facts(func(f *Facts) { contact(f); says(f, "Is my technician on the way?") }), "contact", "Call on Contact", false},
 		{"a Contact with an open Deal gets the Call on the Deal", facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }), "open-deal", "Call on Deal", false},
 		{"a Contact with an open Deal and buying words makes no second Deal", facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")); says(f, "Pricing please.") }), "open-deal", "Call on Deal", false},
 		{"a Contact with buying words gets a Deal with the Call on it", facts(func(f *Facts) { contact(f); says(f, "What's the pricing for 50 users?") }), "buying", "Deal created", false},
 		{"a Contact who does not want to buy gets the Call", facts(func(f *Facts) { contact(f); says(f, "I don't want to buy anything.") }), "contact", "Call on Contact", false},
-		{"a Contact whose intent is buying gets a Deal", facts(func(f *Facts) { contact(f); f.Call.Intent = "Buying" }), "buying", "Deal created", false},
+		{"a Contact whose intent is buying gets a Deal", facts(func(f *Facts) { contact(f); f.Call.Intent = "Sales inquiry" }), "buying", "Deal created", false},
 		{"a Lead gets the Call", facts(lead), "lead", "Call on Lead", false},
 		{"a Lead with buying words gets the Call", facts(func(f *Facts) { lead(f); says(f, "What is the price?") }), "lead", "Call on Lead", false},
 	} {
@@ -78,8 +78,8 @@ func TestTheDefaultRulesPutEachCallInOnePlace(t *testing.T) {
 			if d.Rule != c.rule || d.Outcome != c.outcome || d.Ignored != c.ignored {
 				t.Errorf("got rule %s, outcome %q, ignored %v; notes %q", d.Rule, d.Outcome, d.Ignored, d.Trace.Notes)
 			}
-			if len(d.Trace.Rules) != 6 {
-				t.Errorf("the trace shows %d of 6 rules", len(d.Trace.Rules))
+			if len(d.Trace.Rules) != 7 {
+				t.Errorf("the trace shows %d of 7 rules", len(d.Trace.Rules))
 			}
 		})
 	}
@@ -137,7 +137,7 @@ func TestNoSecondDealWithinThirtyDays(t *testing.T) {
 func TestStagesOnlyMoveForward(t *testing.T) {
 	move := func(o Outcome) Set {
 		s := DefaultSet()
-		s.Rules[1].Then = append(s.Rules[1].Then, o)
+		s.Rules[2].Then = append(s.Rules[1].Then, o)
 		return s
 	}
 	forward := &Condition{Field: FieldSaid, Op: Says, Lists: []string{ListForward}}
@@ -192,11 +192,11 @@ func TestTheTraceSaysWhyInWords(t *testing.T) {
 	if !strings.Contains(d.Trace.RunnerUp, "Not “Contact who wants to buy”") {
 		t.Errorf("runner-up: %q", d.Trace.RunnerUp)
 	}
-	buying := d.Trace.Rules[2].Check.Of[1].Of[0]
+	buying := d.Trace.Rules[3].Check.Of[1]
 	if buying.Pass || !strings.Contains(buying.Saw, "only negated: “quote” after “not”") || len(buying.Quotes) == 0 {
 		t.Errorf("%+v", buying)
 	}
-	if caller := d.Trace.Rules[2].Check.Of[0]; !caller.Pass || caller.Saw != "a Contact: Sarah Johnson" || caller.Sentence != "the caller is a known Contact" {
+	if caller := d.Trace.Rules[3].Check.Of[0]; !caller.Pass || caller.Saw != "a Contact: Sarah Johnson" || caller.Sentence != "the caller is a known Contact" {
 		t.Errorf("%+v", caller)
 	}
 }
@@ -274,7 +274,7 @@ func TestASetIsCheckedBeforeItIsSaved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := DefaultSet()
-			s.Rules[5].When = c.when
+			s.Rules[6].When = c.when
 			p := s.Check()
 			if len(p) == 0 || !strings.Contains(p[0].Sentence, c.want) {
 				t.Errorf("got %v", p)

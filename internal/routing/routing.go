@@ -98,11 +98,13 @@ const (
 	Ignore     ActionKind = "ignore"     // kept and shown, nothing written to Zoho
 )
 
-// PhraseList is a named list of phrases; a trailing * stands for any ending of the word.
+// PhraseList is a named list of phrases; a trailing * stands for any ending of the word. Where the phone provider
+// names an intent of the call, one of Intents counts like a phrase.
 type PhraseList struct {
-	Name    string   `json:"name"` // buying, urgent, callback, emergency, spam, …
-	Label   string   `json:"label"`
+	Name    string   `json:"name"`  // buying, urgent, callback, emergency, spam, …
+	Label   string   `json:"label"` // "buying words"
 	Phrases []string `json:"phrases"`
+	Intents []string `json:"intents,omitempty"`
 }
 
 // Facts are what a decision rests on. They are stored with it as this JSON document; the call itself stands in the

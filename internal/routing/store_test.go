@@ -52,7 +52,7 @@ func TestRulesAreKeptAsVersions(t *testing.T) {
 		}
 		return s
 	}
-	if s := live(acme); s.Version != 0 || len(s.Rules) != 6 {
+	if s := live(acme); s.Version != 0 || len(s.Rules) != 7 {
 		t.Fatalf("before anything is saved: %+v", s)
 	}
 	changed := routing.DefaultSet()

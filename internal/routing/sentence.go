@@ -1,0 +1,52 @@
+package routing
+
+import "strings"
+
+// Does says in words what a rule does: "create a Lead and log the Call on it".
+func Does(then []Outcome, lists map[string]PhraseList) string {
+	parts := make([]string, len(then))
+	made := ""
+	for i, o := range then {
+		switch o.Do {
+		case CreateLead:
+			parts[i], made = "create a Lead", "lead"
+		case CreateDeal:
+			parts[i], made = "create a Deal", "deal"
+			if o.Within > 0 {
+				parts[i] += " (not a second within " + plural(o.Within, "day") + ")"
+			}
+		case LogCall:
+			switch {
+			case o.On == made:
+				parts[i] = "log the Call on it"
+			case o.On == "deal":
+				parts[i] = "log the Call on the open Deal"
+			case o.On == "contact":
+				parts[i] = "log the Call on the Contact"
+			default:
+				parts[i] = "log the Call on the Lead"
+			}
+		case MoveStage:
+			to := "to “" + o.Stage + "”"
+			if o.Stage == NextStage {
+				to = "one step forward"
+			}
+			parts[i] = "move the Deal " + to
+			if len(o.From) > 0 {
+				parts[i] += " out of " + either(quoted(o.From))
+			}
+			if o.If != nil {
+				parts[i] += " if " + Sentence(*o.If, lists)
+			}
+		case Ignore:
+			parts[i] = "keep the call here and write nothing to Zoho"
+		}
+	}
+	if len(parts) == 0 {
+		return "do nothing"
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
