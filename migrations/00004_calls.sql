@@ -36,6 +36,10 @@ CREATE TABLE calls (
     config           text        NOT NULL DEFAULT 'current', -- the rules and mappings a replay uses: current or original
     call             jsonb       NOT NULL DEFAULT '{}', -- the folded call, transcript included
     name             text        NOT NULL DEFAULT '', -- caller's name as the log shows it
+    number           text        NOT NULL DEFAULT '', -- the customer's, as the log shows it
+    direction        text        NOT NULL DEFAULT '',
+    intent           text        NOT NULL DEFAULT '',
+    seconds          integer     NOT NULL DEFAULT 0,  -- of talk
     outcome          text        NOT NULL DEFAULT '', -- in words: "Lead created"
     rule             text        NOT NULL DEFAULT '', -- name of the rule that fired
     zoho_ids         text[]      NOT NULL DEFAULT '{}',
@@ -49,7 +53,10 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_log_idx ON calls (tenant_id, received_at DESC, id DESC);
 CREATE INDEX calls_open_idx ON calls (tenant_id, received_at, id) WHERE status IN ('received', 'delivering');
-CREATE INDEX calls_attention_idx ON calls (tenant_id, received_at DESC, id DESC) WHERE status = 'needs_attention';
+CREATE INDEX calls_aside_idx ON calls (tenant_id, status, received_at DESC, id DESC) WHERE status IN ('needs_attention', 'ignored');
+CREATE INDEX calls_rule_idx ON calls (tenant_id, rule, received_at DESC, id DESC) WHERE rule <> '';
+-- Names are looked through newest first, in the index alone: row-level security lets no index be searched by parts of a text.
+CREATE INDEX calls_name_idx ON calls (tenant_id, received_at DESC, id DESC) INCLUDE (name) WHERE name <> '';
 CREATE INDEX calls_caller_idx ON calls (tenant_id, caller_key, received_at DESC) WHERE caller_key <> '';
 CREATE INDEX calls_source_idx ON calls (tenant_id, source_id, received_at DESC);
 CREATE INDEX calls_changed_idx ON calls (tenant_id, changed_at, id);
