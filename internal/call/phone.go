@@ -30,6 +30,9 @@ func (p Phone) Masked() string {
 // national spellings. withheld tells that the caller hid the number; problem says in words why the number cannot be
 // matched with a CRM record or called back, and p is then the text as dialled.
 func ReadPhone(text, region string) (p Phone, withheld bool, problem string) {
+	if isNorthAmerican(text) {
+		return Phone(text), false, ""
+	}
 	text = asDialled(text)
 	if IsWithheld(text) {
 		return "", true, ""
@@ -74,6 +77,9 @@ var withheldWords = map[string]bool{
 
 // Usable reports whether p is a number that can be matched and called back.
 func (p Phone) Usable() bool {
+	if isNorthAmerican(string(p)) {
+		return true
+	}
 	if !e164.MatchString(string(p)) {
 		return false
 	}
@@ -269,6 +275,19 @@ func callable(n *phonenumbers.PhoneNumber, complete bool) bool {
 		return len(s) == 10 && s[0] >= '2'
 	}
 	return complete
+}
+
+// isNorthAmerican spares the commonest numbers, +1 and ten digits that callable takes, the library's 10 microseconds.
+func isNorthAmerican(text string) bool {
+	if len(text) != 12 || text[:2] != "+1" || text[2] < '2' {
+		return false
+	}
+	for i := 2; i < len(text); i++ {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 func northAmerica(region string) bool { return phonenumbers.GetCountryCodeForRegion(region) == 1 }

@@ -105,3 +105,17 @@ func FuzzPhoneReadTwiceIsUnchanged(f *testing.F) {
 		}
 	})
 }
+
+func TestShortCutForNorthAmericaAgreesWithTheLibrary(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"+14155550123", "+12000000000", "+19999999999", "+15551234567", "+18005550123", "+12421234567"} {
+		if _, ok := parsePhone(s, ""); !ok || !isNorthAmerican(s) {
+			t.Errorf("%s: the library says %v", s, ok)
+		}
+	}
+	for _, s := range []string{"+11234567890", "+1415555012", "+141555501234", "+1415555012x", "+0415555012"} {
+		if isNorthAmerican(s) {
+			t.Errorf("%s was taken", s)
+		}
+	}
+}
