@@ -12,6 +12,7 @@ CREATE TABLE callers (
     CONSTRAINT callers_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
     CONSTRAINT callers_module_check CHECK (module IN ('Leads', 'Contacts'))
 );
+CREATE INDEX callers_record_idx ON callers (tenant_id, record_id);
 ALTER TABLE callers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE callers FORCE ROW LEVEL SECURITY;
 CREATE POLICY callers_own ON callers

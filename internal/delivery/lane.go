@@ -88,6 +88,17 @@ func (l *lane) ring() {
 	}
 }
 
+// AddLane makes the lane of a new tenant, in the transaction that makes the tenant. A tenant without one gets it with
+// its first wake.
+func AddLane(ctx context.Context, tx pgx.Tx, t tenant.ID) error {
+	_, err := tx.Exec(ctx, `INSERT INTO lanes (tenant_id) VALUES (@tenant) ON CONFLICT (tenant_id) DO NOTHING`,
+		pgx.StrictNamedArgs{"tenant": t.UUID()})
+	if err != nil {
+		return fmt.Errorf("making the lane of %s: %w", t, err)
+	}
+	return nil
+}
+
 // claim takes up to n lanes that are free and have a wake or are due, or whose holder's lease ran out; oldest first.
 // Nothing but lanes and wakes is touched, and nobody is waited for. The work is read after the commit, by
 // transactions of their own: a snapshot that is older than the claim would miss what was stored meanwhile.

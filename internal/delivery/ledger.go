@@ -46,8 +46,9 @@ type delivery struct {
 	intent   time.Time     // when the request was about to be sent, by the database's clock
 	looks    int           // read-backs since then that found nothing
 	looked   time.Duration // since the last look; negative: never
-	changed  bool          // differs from the row
-	fresh    bool          // the intent is this run's own: nothing was sent under it yet
+	doneAt   time.Time
+	changed  bool // differs from the row
+	fresh    bool // the intent is this run's own: nothing was sent under it yet
 }
 
 // refOf derives a delivery's reference from its id: 16 letters and digits.
@@ -86,7 +87,7 @@ func openJSON(keys *seal.Keys, t tenant.ID, place string, row uuid.UUID, sealed 
 func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t tenant.ID, id call.ID) ([]*delivery, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT id, slot, revision, position, decision, ref, payload, state, zoho_id, cause, intent_at, looks,
-		       COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - looked_at), -1)::float8
+		       COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - looked_at), -1)::float8, done_at
 		  FROM deliveries
 		 WHERE tenant_id = @tenant AND call_id = @call
 		 ORDER BY revision, position`,
@@ -97,14 +98,14 @@ func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*delivery, error) {
 		d := &delivery{}
 		var payload, cause []byte
-		var intent *time.Time
+		var intent, done *time.Time
 		var looked float64
 		err := row.Scan(&d.id, &d.slot, &d.revision, &d.position, &d.decision, &d.ref, &payload, &d.state, &d.zohoID, &cause,
-			&intent, &d.looks, &looked)
+			&intent, &d.looks, &looked, &done)
 		if err != nil {
 			return nil, err
 		}
-		d.intent, d.looked = timeOf(intent), seconds(looked)
+		d.intent, d.looked, d.doneAt = timeOf(intent), seconds(looked), timeOf(done)
 		if payload != nil {
 			if err := openJSON(keys, t, payloadPlace, d.id, payload, &d.draft); err != nil {
 				return nil, err
@@ -151,12 +152,12 @@ func lastDecision(ctx context.Context, tx postgres.Querier, t tenant.ID, id call
 	var d decided
 	var facts, decision []byte
 	err := tx.QueryRow(ctx, `
-		SELECT number, rule_version, mapping_version, facts, decision
+		SELECT number, at, rule_version, mapping_version, facts, decision
 		  FROM decisions
 		 WHERE tenant_id = @tenant AND call_id = @call
 		 ORDER BY number DESC
 		 LIMIT 1`, pgx.StrictNamedArgs{"tenant": t.UUID(), "call": id.UUID()}).
-		Scan(&d.number, &d.ruleVersion, &d.mappingVersion, &facts, &decision)
+		Scan(&d.number, &d.at, &d.ruleVersion, &d.mappingVersion, &facts, &decision)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return decided{}, false, nil
 	}
@@ -172,6 +173,7 @@ func lastDecision(ctx context.Context, tx postgres.Querier, t tenant.ID, id call
 // decided is what shall happen with a call, on which facts, by which versions.
 type decided struct {
 	number         int
+	at             time.Time
 	ruleVersion    int
 	mappingVersion int
 	facts          routing.Facts // without the call

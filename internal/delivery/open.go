@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
+	"hookline/internal/tenant"
 )
 
 // Statuses of a call as the table keeps them. Held is none of them: it is read from the lane.
@@ -76,7 +77,7 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 			if err != nil {
 				return err
 			}
-			if err := readEvents(ctx, tx, l, mayRun(jobs, inHand, callers, blocked)); err != nil {
+			if err := readEvents(ctx, tx, l.tenant, mayRun(jobs, inHand, callers, blocked)); err != nil {
 				return err
 			}
 			for _, j := range jobs {
@@ -228,7 +229,7 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 }
 
 // readEvents loads the events of the calls that may be run.
-func readEvents(ctx context.Context, tx pgx.Tx, l *lane, jobs []*job) error {
+func readEvents(ctx context.Context, tx pgx.Tx, t tenant.ID, jobs []*job) error {
 	byID := map[uuid.UUID]*job{}
 	var ids []uuid.UUID
 	for _, j := range jobs {
@@ -244,7 +245,7 @@ func readEvents(ctx context.Context, tx pgx.Tx, l *lane, jobs []*job) error {
 		  FROM events
 		 WHERE tenant_id = @tenant AND call_id = ANY(@ids)
 		 ORDER BY at, id`,
-		pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "ids": ids})
+		pgx.StrictNamedArgs{"tenant": t.UUID(), "ids": ids})
 	if err != nil {
 		return err
 	}

@@ -464,16 +464,20 @@ func (r *run) setAside(c *Cause) end {
 
 // displayName is the caller's name as the log shows it.
 func (r *run) displayName() string {
-	c := r.job.call
-	for _, name := range []string{strings.TrimSpace(c.FirstName + " " + c.LastName), c.CallerName} {
-		if name != "" {
-			return name
-		}
+	if name := nameOf(r.job.call); name != "" {
+		return name
 	}
 	if p := r.decided.facts.Match.Person(); p != nil {
 		return p.Name
 	}
 	return ""
+}
+
+func nameOf(c call.Call) string {
+	if name := strings.TrimSpace(c.FirstName + " " + c.LastName); name != "" {
+		return name
+	}
+	return c.CallerName
 }
 
 // setBack makes a call that panicked wait, and aside when it does so again and again.

@@ -123,7 +123,8 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
 		       cause = @cause, caller_key = @key, next_at = now() + @wait::interval,
 		       tries = CASE WHEN @tried THEN tries + 1 WHEN @well THEN 0 ELSE tries END,
 		       config = CASE WHEN @done THEN 'current' ELSE config END,
-		       call = COALESCE(@call::jsonb, call), name = @name, outcome = @outcome, rule = @rule, zoho_ids = @ids,
+		       call = COALESCE(@call::jsonb, call), name = @name, number = @number,
+		       direction = @direction, intent = @intent, seconds = @seconds, outcome = @outcome, rule = @rule, zoho_ids = @ids,
 		       is_test = @test, started_at = @began,
 		       delivered_at = CASE WHEN @status = 'delivered' THEN COALESCE(delivered_at, clock_timestamp()) ELSE delivered_at END,
 		       changed_at = clock_timestamp()
@@ -133,7 +134,8 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
 			"tenant": r.l.tenant.UUID(), "id": r.job.id.UUID(), "revision": len(r.job.events), "done": s.done, "status": s.status,
 			"cause": cause, "key": string(callerKey(c)), "wait": s.wait, "tried": s.tried, "well": s.well || s.done, "call": folded,
 			"name": r.displayName(), "outcome": r.decided.decision.Outcome, "rule": r.decided.decision.Name, "ids": ids,
-			"test": c.Test, "began": began,
+			"test": c.Test, "began": began, "number": string(c.Customer()), "direction": string(c.Direction), "intent": c.Intent,
+			"seconds": int(c.Duration / time.Second),
 		}).QueryRow(func(row pgx.Row) error { return row.Scan(status) })
 	return nil
 }

@@ -26,7 +26,9 @@ import (
 	"hookline/internal/zoho/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("hookline/internal/postgres/pgtest.keep")) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("hookline/internal/postgres/pgtest.keep"))
+}
 
 // world is a program's back office: a database, a Zoho, and what delivers from the one to the other.
 type world struct {
