@@ -4,16 +4,30 @@
 -- it already, or be making it at this moment.
 -- +goose StatementBegin
 DO $$
+DECLARE
+    usable text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'hookline_app') THEN
         BEGIN
             CREATE ROLE hookline_app NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION 'the role hookline_app is missing and % may not create it', current_user
+                    USING HINT = format('As a superuser: CREATE ROLE hookline_app NOLOGIN; GRANT hookline_app TO %I;', current_user);
         END;
     END IF;
-    IF NOT pg_has_role(current_user, 'hookline_app', 'MEMBER') THEN
-        EXECUTE format('GRANT hookline_app TO %I', current_user);
+    IF NOT pg_has_role(current_user, 'hookline_app', usable) THEN
+        BEGIN
+            EXECUTE format('GRANT hookline_app TO %I', current_user);
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION '% may not take the role hookline_app', current_user
+                    USING HINT = format('As a superuser: GRANT hookline_app TO %I;', current_user);
+        END;
     END IF;
 END
 $$;
@@ -22,30 +36,33 @@ $$;
 GRANT USAGE ON SCHEMA public TO hookline_app;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
--- Makes the monthly partitions of every partitioned table, from this month to three months ahead.
+-- Makes the monthly partitions of every table that is partitioned by its column "at": last month's, this month's and
+-- three ahead. A table made first and attached then takes a lock that readers and writers do not feel; nobody may touch
+-- a partition but through its parent, whose policies hold.
 -- +goose StatementBegin
 CREATE FUNCTION hookline_make_partitions() RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 AS $$
 DECLARE
-    parent regclass;
+    parent record;
     month  timestamptz;
     name   text;
     made   integer := 0;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('hookline_make_partitions'));
     FOR parent IN
-        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'p' AND n.nspname = 'public' ORDER BY c.relname
+        SELECT c.oid::regclass AS table, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'p' AND n.nspname = 'public' AND pg_get_partkeydef(c.oid) = 'RANGE (at)' ORDER BY c.relname
     LOOP
-        FOR ahead IN 0..3 LOOP
-            month := date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
-            month := ((month AT TIME ZONE 'UTC') + make_interval(months => ahead)) AT TIME ZONE 'UTC';
-            name := (SELECT relname FROM pg_class WHERE oid = parent) || to_char(month AT TIME ZONE 'UTC', '_YYYYMM');
+        FOR ahead IN -1..3 LOOP
+            month := date_trunc('month', now()) + make_interval(months => ahead);
+            name := parent.relname || to_char(month, '_YYYYMM');
             IF to_regclass('public.' || quote_ident(name)) IS NULL THEN
-                EXECUTE format('CREATE TABLE public.%I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', name, parent,
-                    month, ((month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
+                EXECUTE format('CREATE TABLE public.%I (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)', name, parent.table);
                 EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', name);
                 EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', name);
+                EXECUTE format('ALTER TABLE %s ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', parent.table, name,
+                    month, month + interval '1 month');
                 made := made + 1;
             END IF;
         END LOOP;

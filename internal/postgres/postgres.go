@@ -27,6 +27,7 @@ type Config struct {
 	URL      string
 	MaxConns int32  // 0: pgx's default, at least 4
 	Name     string // application_name, as pg_stat_activity shows it
+	Direct   bool   // no pooler can stand between: statements stay prepared on their connection
 }
 
 // DB is a pool of connections whose transactions are confined to tenants.
@@ -45,9 +46,10 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the database URL: %w", err)
 	}
-	if !strings.Contains(c.URL, "default_query_exec_mode") {
-		// Statements described once and run unnamed: they survive a transaction pooler, where named ones clash.
-		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	// Through a transaction pooler, statements are described once and run unnamed: named ones would clash.
+	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if c.Direct {
+		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	}
 	if c.MaxConns > 0 {
 		pc.MaxConns = c.MaxConns
@@ -138,16 +140,25 @@ func (db *DB) once(ctx context.Context, tenants, claim string, fn func(tx pgx.Tx
 }
 
 // confine is the text that begins a transaction. tenants are UUIDs that this package formatted itself, so there is
-// nothing in them to quote.
+// nothing in them to quote. The limits stand here and not on the connection because a pooler hands connections on:
+// a statement has 30 s, a wait for a lock 5 s, a caller that has gone quiet 30 s.
 func confine(tenants, claim string) string {
-	return "BEGIN; SET LOCAL ROLE " + Role + "; SET LOCAL hookline.tenants = '" + tenants + "'; SET LOCAL hookline.claim = '" + claim + "'"
+	return "BEGIN; SELECT set_config('role', '" + Role + "', true), set_config('hookline.tenants', '" + tenants +
+		"', true), set_config('hookline.claim', '" + claim + "', true), set_config('statement_timeout', '30s', true), " +
+		"set_config('lock_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '30s', true)"
 }
 
 func isRetryable(err error) bool {
+	code := CodeOf(err)
+	return code == "40001" || code == "40P01" // serialization failure, deadlock
+}
+
+// CodeOf is PostgreSQL's five-character code of err, empty when err is not PostgreSQL's.
+func CodeOf(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
+		return pg.Code
 	}
-	return false
+	return ""
 }
 
 // ConstraintOf names the constraint that err broke, empty when it broke none.
@@ -159,7 +170,4 @@ func ConstraintOf(err error) string {
 }
 
 // IsUniqueViolation reports whether err says that a row with this key exists.
-func IsUniqueViolation(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == "23505"
-}
+func IsUniqueViolation(err error) bool { return CodeOf(err) == "23505" }

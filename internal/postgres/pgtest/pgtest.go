@@ -1,8 +1,9 @@
 // Package pgtest gives each test a migrated database of its own, copied from a template in tens of milliseconds.
 //
 // The tests of one run share a server: the first test process starts it, in a folder of the system's temporary
-// directory, and it ends by itself when no test process has been near for a minute. HOOKLINE_TEST_DATABASE_URL puts
-// a server of yours in its place; its login must be a superuser.
+// directory, and it ends by itself when no test process has been near for a minute. It does not flush to disk: tests of
+// durability start a server of their own with package embedded. HOOKLINE_TEST_DATABASE_URL puts a server of yours in
+// its place; its login must be a superuser, and the roles hookline_owner and hookline_app get its password.
 package pgtest
 
 import (
@@ -46,13 +47,26 @@ func New(t testing.TB) *postgres.DB { return NewDatabase(t).DB }
 // NewDatabase is New for tests that need to connect as somebody else, or again.
 func NewDatabase(t testing.TB) *Database {
 	t.Helper()
+	return create(t, func(s server, name string) string {
+		return "CREATE DATABASE " + name + " TEMPLATE " + s.template + " STRATEGY file_copy OWNER hookline_owner"
+	})
+}
+
+// Empty gives the test a database that was never migrated.
+func Empty(t testing.TB) *Database {
+	t.Helper()
+	return create(t, func(_ server, name string) string { return "CREATE DATABASE " + name + " OWNER hookline_owner" })
+}
+
+func create(t testing.TB, statement func(s server, name string) string) *Database {
+	t.Helper()
 	ctx := context.Background()
 	server, err := shared()
 	if err != nil {
 		t.Fatalf("no PostgreSQL to test with: %v", err)
 	}
 	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if err := execute(ctx, server.super, "CREATE DATABASE "+name+" TEMPLATE "+server.template+" STRATEGY file_copy OWNER hookline_owner"); err != nil {
+	if err := execute(ctx, server.super, statement(server, name)); err != nil {
 		t.Fatalf("making the test's database: %v", err)
 	}
 	d := &Database{
@@ -115,6 +129,16 @@ func (s server) makeTemplate(ctx context.Context) error {
 		END $$`); err != nil {
 		return err
 	}
+	if u, err := url.Parse(s.super); err == nil {
+		if password, ok := u.User.Password(); ok {
+			quoted := "'" + strings.ReplaceAll(password, "'", "''") + "'"
+			for _, role := range []string{"hookline_owner", "hookline_app"} {
+				if _, err := conn.Exec(ctx, "ALTER ROLE "+role+" PASSWORD "+quoted); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	var exists bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, s.template).Scan(&exists); err != nil || exists {
 		return err
@@ -163,7 +187,9 @@ func with(super, login, database string) string {
 	if err != nil {
 		return super
 	}
-	if login != "" {
+	if password, ok := u.User.Password(); ok && login != "" {
+		u.User = url.UserPassword(login, password)
+	} else if login != "" {
 		u.User = url.User(login)
 	}
 	u.Path = "/" + database
@@ -185,7 +211,8 @@ func init() {
 
 // joinOrStart uses the server that another test process started, or starts one that will outlive this process: a
 // copy of this very test binary, which does nothing but keep it. Test processes hold a shared lock on "users"; when
-// the keeper can take that lock alone for a minute, nobody needs it and it ends.
+// the keeper could have had that lock alone for a minute, nobody needs it, and it takes the lock and ends: whoever
+// comes meanwhile waits, finds no server and starts the next.
 func joinOrStart(ctx context.Context) (string, error) {
 	dir := filepath.Join(os.TempDir(), "hookline-pgtest-"+strconv.Itoa(os.Geteuid()))
 	if err := os.MkdirAll(dir, 0o711); err != nil {
@@ -215,6 +242,7 @@ func joinOrStart(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// The keeper says "ok" or nothing at all.
 	ready, told, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -246,35 +274,82 @@ func joinOrStart(ctx context.Context) (string, error) {
 var held *os.File
 
 func keep(dir string) {
-	fail := func(err error) {
+	if err := keepServer(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// Durability is not what these tests ask about; the ones that do start a server of their own.
-	pg, err := embedded.Start(context.Background(), embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler),
-		Params: []string{"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "shared_buffers=128MB"}})
-	if err != nil {
-		fail(err)
-	}
-	told := os.NewFile(3, "told")
-	fmt.Fprint(told, "ok")
-	told.Close()
+}
+
+func keepServer(dir string) error {
+	ctx := context.Background()
 	users, err := os.OpenFile(filepath.Join(dir, "users"), os.O_RDWR, 0o600)
 	if err != nil {
-		fail(err)
+		return err
 	}
-	for free := time.Duration(0); free < idle; {
+	defer users.Close() // and with it the lock: last, after the server
+	config := embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler),
+		Params: []string{"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400"}}
+	pg, err := embedded.Start(ctx, config)
+	if err != nil && !errors.Is(err, embedded.ErrBusy) {
+		// A cluster that never flushed does not outlive the machine's crash. There is nothing in it to keep.
+		clusters, _ := filepath.Glob(filepath.Join(dir, "pg*"))
+		for _, cluster := range clusters {
+			_ = os.RemoveAll(cluster)
+		}
+		pg, err = embedded.Start(ctx, config)
+	}
+	if err != nil {
+		return err
+	}
+	defer pg.Stop()
+	if err := dropLeftovers(ctx, pg.SuperURL()); err != nil {
+		return err
+	}
+	told := os.NewFile(3, "told")
+	if _, err := told.WriteString("ok"); err != nil {
+		return err
+	}
+	_ = told.Close()
+	for freeSince := time.Now(); ; {
 		select {
 		case <-pg.Done():
-			fail(pg.Err())
+			return pg.Err()
 		case <-time.After(time.Second):
 		}
-		if syscall.Flock(int(users.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			_ = syscall.Flock(int(users.Fd()), syscall.LOCK_UN)
-			free += time.Second
-		} else {
-			free = 0
+		if syscall.Flock(int(users.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+			freeSince = time.Now()
+			continue
+		}
+		if time.Since(freeSince) > idle {
+			return nil
+		}
+		_ = syscall.Flock(int(users.Fd()), syscall.LOCK_UN)
+	}
+}
+
+// dropLeftovers drops the databases of killed tests and the templates of other schemas.
+func dropLeftovers(ctx context.Context, super string) error {
+	conn, err := pgx.Connect(ctx, super)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	rows, _ := conn.Query(ctx, `SELECT datname FROM pg_database WHERE datname ~ '^(test|template)_'`)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	sum, err := fingerprint()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == "template_"+sum {
+			continue
+		}
+		if _, err := conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+			return err
 		}
 	}
-	pg.Stop()
+	return nil
 }
