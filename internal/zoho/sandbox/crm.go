@@ -68,6 +68,9 @@ func (s *Sandbox) serveCRM(w http.ResponseWriter, r *http.Request, centre, path 
 		op.template = path
 	}
 	refused := func(p *problem) answer {
+		if p == tooMany {
+			return answer{status: p.status, body: body429(s.style429(q.org)), code: p.Code}
+		}
 		if q.org != nil && (q.method == "POST" || q.method == "PUT") {
 			s.mu.RLock()
 			wrap := q.org.Settings.WrapRequestErrors
@@ -125,9 +128,7 @@ func (s *Sandbox) finish(w http.ResponseWriter, q *request, op operation, a answ
 		}
 	}
 	s.record(q, op.template, status, a.code)
-	if len(q.effects) > 0 {
-		s.watch.tell()
-	}
+	s.watch.tell()
 	if f == nil {
 		a.send(w)
 		return

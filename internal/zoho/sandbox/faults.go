@@ -137,8 +137,14 @@ func (f *fault) answer(style429 string) answer {
 	if f.Body == "" {
 		a.body = faultBody(a.status, style429)
 	}
-	if t := bytes.TrimSpace(a.body); len(t) > 0 && t[0] == '<' {
-		a.contentType = "text/html;charset=UTF-8"
+	if t := bytes.TrimSpace(a.body); len(t) > 0 {
+		switch t[0] {
+		case '<':
+			a.contentType = "text/html;charset=UTF-8"
+		case '{', '[':
+		default:
+			a.contentType = "text/plain;charset=UTF-8"
+		}
 	}
 	for k, v := range f.Headers {
 		a.header.Set(k, v)

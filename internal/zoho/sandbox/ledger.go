@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -92,6 +93,19 @@ func (l *ledger) after(n uint64, org string) ([]line, uint64) {
 		}
 	}
 	return out, l.last
+}
+
+// newest is up to n lines before number `before` (0: from the end), newest first.
+func (l *ledger) newest(before uint64, n int) []line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := len(l.lines)
+	if before > 0 {
+		to = sort.Search(len(l.lines), func(i int) bool { return l.lines[i].N >= before })
+	}
+	out := slices.Clone(l.lines[max(0, to-n):to])
+	slices.Reverse(out)
+	return out
 }
 
 // requestCount is one row of the stats.

@@ -33,6 +33,8 @@ type Sandbox struct {
 	edition  string   // edition and data centre of organisations to come, where nobody says
 	centre   string
 
+	crossOrigin http.CrossOriginProtection // of the forms for people
+
 	faults  faults
 	ledger  ledger
 	watch   watchers

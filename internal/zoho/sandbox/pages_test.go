@@ -1,0 +1,223 @@
+package sandbox_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hookline/internal/zoho/sandbox/sandboxtest"
+)
+
+// browser follows no redirect by itself and runs no script.
+type browser struct {
+	t    *testing.T
+	base string
+}
+
+func (b browser) send(method, path string, form url.Values, header ...string) reply {
+	b.t.Helper()
+	req, err := http.NewRequest(method, b.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := (&http.Transport{}).RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var text strings.Builder
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := resp.Body.Read(buf)
+		text.Write(buf[:n])
+		if err != nil {
+			break
+		}
+	}
+	return reply{t: b.t, status: resp.StatusCode, header: resp.Header, raw: text.String()}
+}
+
+func TestConsentPageAsksAndAnswers(t *testing.T) {
+	t.Parallel()
+	s := sandboxtest.New(t)
+	b := browser{t, s.URL}
+	form := consentForm(s)
+	ask := b.send("GET", "/oauth/v2/auth?"+form.Encode(), nil).wants(200)
+	for _, want := range []string{"Hookline would like to access your Zoho CRM", "See, add, change and delete records of every module", "Sandbox Organisation", "while you are away", "127.0.0.1:9"} {
+		if !strings.Contains(ask.raw, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	csp := ask.header.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "form-action 'self' http://127.0.0.1:9;") || strings.Contains(csp, "unsafe") {
+		t.Errorf("policy: %s", csp)
+	}
+	if m := regexp.MustCompile(`(?i)\son[a-z]+=|\sstyle=|<script>|<style>`).FindString(ask.raw); m != "" {
+		t.Errorf("the page holds inline code: %s", m)
+	}
+
+	answer := func(pairs ...string) *url.URL {
+		v := consentForm(s)
+		for i := 0; i < len(pairs); i += 2 {
+			v.Set(pairs[i], pairs[i+1])
+		}
+		to, err := url.Parse(b.send("POST", "/oauth/v2/auth", v).wants(303).header.Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return to
+	}
+	t.Run("accepting for a new organisation leads to its data centre", func(t *testing.T) {
+		to := answer("decision", "accept", "org", "new", "name", "Acme & Söhne", "edition", "professional", "data_centre", "eu")
+		q := to.Query()
+		if q.Get("location") != "eu" || q.Get("accounts-server") != s.URL+"/eu" || q.Get("state") != "s t+ate" || !strings.HasPrefix(to.String(), sandboxtest.Redirect) {
+			t.Fatalf("callback: %s", to)
+		}
+		tokens := s.Control.Exchange(sandboxtest.Granted{Code: q.Get("code"), AccountsServer: q.Get("accounts-server")})
+		c := &crm{t: t, server: s, tokens: tokens, header: http.Header{}}
+		if r := c.do("GET", "/crm/v8/org", nil).wants(200); r.text("org", 0, "company_name") != "Acme & Söhne" || r.text("org", 0, "license_details", "paid_type") != "professional" {
+			t.Fatalf("org: %s", r.raw)
+		}
+	})
+	t.Run("refusing says access_denied and nothing else", func(t *testing.T) {
+		q := answer("decision", "refuse").Query()
+		if q.Get("error") != "access_denied" || q.Get("state") != "s t+ate" || q.Has("code") {
+			t.Fatalf("callback: %v", q)
+		}
+	})
+	t.Run("a wrong request is never sent back", func(t *testing.T) {
+		for name, value := range map[string]string{"redirect_uri": "https://evil.example/cb", "client_id": "x", "scope": "Everything", "response_type": "token"} {
+			v := consentForm(s)
+			v.Set(name, value)
+			b.send("GET", "/oauth/v2/auth?"+v.Encode(), nil).wants(400)
+			v.Set("decision", "accept")
+			b.send("POST", "/oauth/v2/auth", v).wants(400)
+		}
+	})
+	t.Run("another site cannot answer in a person's place", func(t *testing.T) {
+		v := consentForm(s)
+		v.Set("decision", "accept")
+		v.Set("org", "new")
+		b.send("POST", "/oauth/v2/auth", v, "Origin", "https://evil.example").wants(403)
+		b.send("POST", "/org", url.Values{"name": {"x"}}, "Sec-Fetch-Site", "cross-site").wants(403)
+	})
+	t.Run("a wrong form comes back", func(t *testing.T) {
+		v := consentForm(s)
+		v.Set("decision", "accept")
+		v.Set("org", "new")
+		v.Set("name", strings.Repeat("x", 101))
+		if r := b.send("POST", "/oauth/v2/auth", v).wants(422); !strings.Contains(r.raw, "at most 100 characters") || !strings.Contains(r.raw, strings.Repeat("x", 101)) {
+			t.Fatal("the form lost what was typed, or does not say what is wrong")
+		}
+	})
+}
+
+func TestPeopleWorkWithRecordsWithoutScript(t *testing.T) {
+	t.Parallel()
+	s := sandboxtest.New(t)
+	c := connect(t, s, "enterprise", "us")
+	b := browser{t, s.URL}
+	id := c.create("Leads", object{"Last_Name": "O'Neil <b>", "Phone": "+15551234567", "Company": "ABC Corp"})
+	home := "/org/" + c.org
+
+	if r := b.send("GET", "/", nil).wants(200); !strings.Contains(r.raw, home+"/Leads") || !strings.Contains(r.raw, "Hookline") {
+		t.Fatal("the first page does not show the organisation and who is connected")
+	}
+	if r := b.send("GET", home+"/Leads", nil).wants(200); !strings.Contains(r.raw, "O&#39;Neil &lt;b&gt;") || !strings.Contains(r.raw, "+15551234567") {
+		t.Fatalf("the list does not show the Lead: %s", r.raw)
+	}
+	b.send("GET", home, nil).wants(303)
+	for _, m := range []string{"Contacts", "Accounts", "Deals", "Calls", "Tasks", "Events", "Notes"} {
+		b.send("GET", home+"/"+m, nil).wants(200)
+		b.send("GET", home+"/"+m+"/new", nil).wants(200)
+	}
+	lead := home + "/Leads/" + id
+	b.send("GET", lead, nil).wants(200)
+
+	t.Run("edit", func(t *testing.T) {
+		form := url.Values{"Last_Name": {"Neil"}, "Phone": {"+15551234567"}, "Company": {"ABC Corp"}, "Annual_Revenue": {"50,000"}, "Email_Opt_Out": {"true"}}
+		if to := b.send("POST", lead, form).wants(303).header.Get("Location"); !strings.HasPrefix(to, lead) {
+			t.Fatal(to)
+		}
+		r := c.get("Leads", id)
+		if r.text("data", 0, "Full_Name") != "Neil" || r.text("data", 0, "Annual_Revenue") != "50000" || r.at("data", 0, "Email_Opt_Out") != true {
+			t.Fatalf("saved: %s", r.raw)
+		}
+		form.Set("Annual_Revenue", "a lot")
+		form.Set("Email", "nobody")
+		if r := b.send("POST", lead, form).wants(422); !strings.Contains(r.raw, "a lot") || !strings.Contains(r.raw, "This has to be a double") {
+			t.Fatal("a refused form lost its input or its reason")
+		}
+	})
+	t.Run("convert", func(t *testing.T) {
+		if r := b.send("GET", lead+"?confirm=convert", nil).wants(200); !strings.Contains(r.raw, "Convert this Lead?") {
+			t.Fatal("nobody asks")
+		}
+		to := b.send("POST", lead+"/convert", url.Values{}).wants(303).header.Get("Location")
+		if r := b.send("GET", to, nil).wants(200); !strings.Contains(r.raw, "Converted.") || !strings.Contains(r.raw, "Neil") {
+			t.Fatal("the Contact is not shown")
+		}
+	})
+	t.Run("create and delete", func(t *testing.T) {
+		to := b.send("POST", home+"/Deals/new", url.Values{"Deal_Name": {"Seats"}, "Stage": {"Qualification"}}).wants(303).header.Get("Location")
+		to = strings.TrimSuffix(to, "?done=created")
+		if r := b.send("GET", to+"?confirm=delete", nil).wants(200); !strings.Contains(r.raw, "goes for good") {
+			t.Fatal("nobody asks")
+		}
+		b.send("POST", to+"/delete", url.Values{}).wants(303)
+		b.send("GET", to, nil).wants(404)
+	})
+	t.Run("the ledger shows what happened", func(t *testing.T) {
+		c.do("POST", "/crm/v8/Leads", data(object{})).wants(400)
+		r := b.send("GET", "/ledger", nil).wants(200)
+		for _, want := range []string{"MANDATORY_NOT_FOUND", "Lead created", "Lead converted", "/crm/v8/Leads"} {
+			if !strings.Contains(r.raw, want) {
+				t.Errorf("no %q", want)
+			}
+		}
+	})
+	b.send("GET", "/nowhere", nil).wants(404)
+	b.send("GET", home+"/Leads/1", nil).wants(404)
+}
+
+func TestLivePagesAreToldOfChanges(t *testing.T) {
+	t.Parallel()
+	s := sandboxtest.New(t)
+	c := connect(t, s, "enterprise", "us")
+	resp, err := http.Get(s.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got := make(chan string)
+	go func() {
+		buf := make([]byte, 4096)
+		var all string
+		for !strings.Contains(all, "event: changed") {
+			n, err := resp.Body.Read(buf)
+			if err != nil {
+				break
+			}
+			all += string(buf[:n])
+		}
+		got <- all
+	}()
+	c.create("Leads", lead("x"))
+	select {
+	case text := <-got:
+		if !strings.Contains(text, "event: changed") {
+			t.Fatalf("stream: %q", text)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was told")
+	}
+}
