@@ -3,7 +3,9 @@ package intake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -133,12 +135,16 @@ func (c *committers) commit(batch []*waiting) {
 	}
 }
 
-func (c *committers) try(arrivals []*arrival) ([]stored, error) {
+func (c *committers) try(arrivals []*arrival) (results []stored, err error) {
+	defer func() { // a fault of ours costs these events a 503, not every tenant the program
+		if p := recover(); p != nil {
+			results, err = nil, fmt.Errorf("storing panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), c.within)
 	defer cancel()
 	start := time.Now()
-	results, err := store(ctx, c.db, arrivals)
-	if err != nil {
+	if results, err = store(ctx, c.db, arrivals); err != nil {
 		return nil, err
 	}
 	c.metrics.committed(len(arrivals), time.Since(start))

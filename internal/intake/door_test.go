@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,7 +58,7 @@ func newDoor(t testing.TB, change ...func(*Deps)) *door {
 
 // open starts a receiver; again, it is a restart.
 func (d *door) open(change ...func(*Deps)) {
-	deps := Deps{DB: d.database.DB, Keys: d.keys, Remember: time.Millisecond}
+	deps := Deps{DB: d.database.DB, Keys: d.keys, Remember: time.Nanosecond}
 	for _, c := range change {
 		c(&deps)
 	}
@@ -288,5 +287,3 @@ func (d *door) owner(statement string) {
 }
 
 func repeat(s string, n int) string { return strings.Repeat(s, n) }
-
-func reader(b []byte) io.Reader { return bytes.NewReader(b) }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,6 +98,15 @@ func (r *Receiver) Close() {
 }
 
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p) // net/http's own way to give up a connection
+			}
+			r.log.Error("panic in intake", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			r.unavailable(w, "")
+		}
+	}()
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
@@ -166,14 +177,7 @@ func (r *Receiver) take(w http.ResponseWriter, q *http.Request, e *endpoint, bod
 		return
 	}
 
-	r.mu.RLock()
-	if r.draining {
-		r.mu.RUnlock()
-		r.unavailable(w, name)
-		return
-	}
-	result, err := r.commit.store(a, time.Now().Add(left))
-	r.mu.RUnlock()
+	result, err := r.keep(a, time.Now().Add(left))
 	if err != nil {
 		r.unavailable(w, name)
 		return
@@ -181,6 +185,16 @@ func (r *Receiver) take(w http.ResponseWriter, q *http.Request, e *endpoint, bod
 	failpoint.Hit("P4")
 	r.answerStored(w, name, a, result)
 	failpoint.Hit("P5")
+}
+
+// keep waits for the commit, unless we are shutting down.
+func (r *Receiver) keep(a *arrival, until time.Time) (stored, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.draining {
+		return stored{}, errDraining
+	}
+	return r.commit.store(a, until)
 }
 
 func (r *Receiver) arrival(q *http.Request, e *endpoint, reading provider.Reading, body []byte, unread error) (*arrival, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,7 +19,7 @@ import (
 
 // Simulate sends a preset's call through the receiver as the source's vendor would send it, signed with the source's
 // secret and marked as a test. sandbox, where the connection has one, first gets the person the preset speaks of.
-func (s *Sources) Simulate(ctx context.Context, r *Receiver, t tenant.ID, id uuid.UUID, preset string, sandbox *Sandbox) (call.ID, error) {
+func (s *Sources) Simulate(ctx context.Context, receiver http.Handler, t tenant.ID, id uuid.UUID, preset string, sandbox *Sandbox) (call.ID, error) {
 	p, ok := PresetOf(preset)
 	if !ok {
 		return call.ID{}, fault.Field("preset", "Choose one of the calls shown.")
@@ -36,7 +37,7 @@ func (s *Sources) Simulate(ctx context.Context, r *Receiver, t tenant.ID, id uui
 			return call.ID{}, fault.Wrap(fault.Unavailable, err, "The Zoho sandbox did not take the person this call needs. Is it running?")
 		}
 	}
-	c := p.Call(r.now())
+	c := p.Call(time.Now())
 	c.Test = true
 	chosen := provider.Settings{Checks: o.Checks, Fields: o.Fields}
 	body := vendor.Compose(c, chosen)
@@ -48,10 +49,10 @@ func (s *Sources) Simulate(ctx context.Context, r *Receiver, t tenant.ID, id uui
 	if err != nil {
 		return call.ID{}, fmt.Errorf("composing a simulated call: %w", err)
 	}
-	q.Header = vendor.Sign(o.Secrets[0].Reveal(), "sim_"+uuid.NewString(), body, r.now(), chosen)
+	q.Header = vendor.Sign(o.Secrets[0].Reveal(), "sim_"+uuid.NewString(), body, time.Now(), chosen)
 	q.Header.Set("User-Agent", "Hookline simulated call")
 	var w recorder
-	r.ServeHTTP(&w, q)
+	receiver.ServeHTTP(&w, q)
 	var told struct {
 		CallID string `json:"call_id"`
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/account"
 	"hookline/internal/fault"
 	"hookline/internal/postgres"
 	"hookline/internal/provider"
@@ -70,6 +71,7 @@ type NewSource struct {
 	Secret   seal.Secret
 	Checks   []string
 	Fields   map[string]string
+	Actor    string // who adds it, for the audit log; empty for the program itself
 }
 
 // Add makes a source with an unguessable URL.
@@ -117,7 +119,10 @@ func (s *Sources) Add(ctx context.Context, t tenant.ID, n NewSource) (Opened, er
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO keys (hash, kind, tenant_id, subject_id) VALUES (@hash, 'intake', @tenant, @id)`,
 			pgx.StrictNamedArgs{"hash": hashKey(key), "tenant": t.UUID(), "id": o.ID})
-		return err
+		if err != nil {
+			return err
+		}
+		return account.Audit(ctx, tx, t, actorOr(n.Actor), "source.created", o.Name, map[string]any{"provider": o.Provider})
 	})
 	if err != nil {
 		return Opened{}, fmt.Errorf("adding a source: %w", err)
@@ -167,8 +172,8 @@ func (s *Sources) Get(ctx context.Context, t tenant.ID, id uuid.UUID) (Opened, e
 
 // Rotate puts a new secret before the present one, which goes on working until DropOld. An empty secret means a new one
 // of ours.
-func (s *Sources) Rotate(ctx context.Context, t tenant.ID, id uuid.UUID, secret seal.Secret) (Opened, error) {
-	return s.change(ctx, t, id, func(o *Opened, p provider.Provider) error {
+func (s *Sources) Rotate(ctx context.Context, t tenant.ID, id uuid.UUID, actor string, secret seal.Secret) (Opened, error) {
+	return s.change(ctx, t, id, actor, "source.rotated", func(o *Opened, p provider.Provider) error {
 		fresh := strings.TrimSpace(secret.Reveal())
 		if fresh == "" {
 			fresh = provider.NewSecret(p)
@@ -185,16 +190,16 @@ func (s *Sources) Rotate(ctx context.Context, t tenant.ID, id uuid.UUID, secret 
 }
 
 // DropOld ends the old secret. Within seconds no process accepts it any more.
-func (s *Sources) DropOld(ctx context.Context, t tenant.ID, id uuid.UUID) (Opened, error) {
-	return s.change(ctx, t, id, func(o *Opened, _ provider.Provider) error {
+func (s *Sources) DropOld(ctx context.Context, t tenant.ID, id uuid.UUID, actor string) (Opened, error) {
+	return s.change(ctx, t, id, actor, "source.secret_dropped", func(o *Opened, _ provider.Provider) error {
 		o.Secrets = o.Secrets[:1]
 		return nil
 	})
 }
 
 // Configure names the source anew and sets its choices.
-func (s *Sources) Configure(ctx context.Context, t tenant.ID, id uuid.UUID, name string, checks []string, fields map[string]string) (Opened, error) {
-	return s.change(ctx, t, id, func(o *Opened, p provider.Provider) (err error) {
+func (s *Sources) Configure(ctx context.Context, t tenant.ID, id uuid.UUID, actor, name string, checks []string, fields map[string]string) (Opened, error) {
+	return s.change(ctx, t, id, actor, "source.changed", func(o *Opened, p provider.Provider) (err error) {
 		if o.Name, err = checkName(name, p); err != nil {
 			return err
 		}
@@ -205,15 +210,20 @@ func (s *Sources) Configure(ctx context.Context, t tenant.ID, id uuid.UUID, name
 }
 
 // Delete closes the endpoint: what is posted to it from now on is answered like an unknown address. Its calls stay.
-func (s *Sources) Delete(ctx context.Context, t tenant.ID, id uuid.UUID) error {
+func (s *Sources) Delete(ctx context.Context, t tenant.ID, id uuid.UUID, actor string) error {
 	err := s.db.InTenant(ctx, t, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE sources SET deleted_at = now() WHERE tenant_id = @tenant AND id = @id AND deleted_at IS NULL`,
-			pgx.StrictNamedArgs{"tenant": t.UUID(), "id": id})
+		var name string
+		err := tx.QueryRow(ctx, `
+			UPDATE sources SET deleted_at = now() WHERE tenant_id = @tenant AND id = @id AND deleted_at IS NULL RETURNING name`,
+			pgx.StrictNamedArgs{"tenant": t.UUID(), "id": id}).Scan(&name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errNoSource
+		}
 		if err != nil {
 			return err
 		}
-		if tag.RowsAffected() == 0 {
-			return errNoSource
+		if err := account.Audit(ctx, tx, t, actorOr(actor), "source.deleted", name, nil); err != nil {
+			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM keys WHERE kind = 'intake' AND tenant_id = @tenant AND subject_id = @id`,
 			pgx.StrictNamedArgs{"tenant": t.UUID(), "id": id})
@@ -287,7 +297,7 @@ func (s *Sources) open(row sourceRow) (Opened, error) {
 }
 
 // change reads a source under a lock, lets alter have it, and stores it.
-func (s *Sources) change(ctx context.Context, t tenant.ID, id uuid.UUID, alter func(*Opened, provider.Provider) error) (Opened, error) {
+func (s *Sources) change(ctx context.Context, t tenant.ID, id uuid.UUID, actor, action string, alter func(*Opened, provider.Provider) error) (Opened, error) {
 	var o Opened
 	err := s.db.InTenant(ctx, t, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT 1 FROM sources WHERE tenant_id = @tenant AND id = @id FOR NO KEY UPDATE`,
@@ -327,12 +337,22 @@ func (s *Sources) change(ctx context.Context, t tenant.ID, id uuid.UUID, alter f
 			o.RotatedAt = *rotated
 		}
 		o.Rotating = len(o.Secrets) > 1
-		return err
+		if err != nil {
+			return err
+		}
+		return account.Audit(ctx, tx, t, actorOr(actor), action, o.Name, nil)
 	})
 	if err != nil {
 		return Opened{}, fmt.Errorf("changing a source: %w", err)
 	}
 	return o, nil
+}
+
+func actorOr(actor string) string {
+	if actor == "" {
+		return "hookline"
+	}
+	return actor
 }
 
 func (s *Sources) url(key string) string { return s.baseURL + "/in/" + key }

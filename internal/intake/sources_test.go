@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/account"
 	"hookline/internal/call"
 	"hookline/internal/fault"
 	"hookline/internal/provider"
@@ -32,7 +34,7 @@ func TestSourceIsAddedListedNamedAndDeleted(t *testing.T) {
 	if len(o.URL) < len(d.server.URL)+len(Path)+40 || o.Name != "NextPhone" || len(o.Secrets) != 1 || fmt.Sprint(o) == "" || strings.Contains(fmt.Sprint(o), o.Secrets[0].Reveal()) {
 		t.Errorf("%+v", o)
 	}
-	changed, err := d.sources.Configure(ctx, d.tenant, o.ID, "Front desk", []string{"hmac", "bearer"}, map[string]string{"from": "caller.phone", "email": "email"})
+	changed, err := d.sources.Configure(ctx, d.tenant, o.ID, "owner@acme.example", "Front desk", []string{"hmac", "bearer"}, map[string]string{"from": "caller.phone", "email": "email"})
 	if err != nil || changed.Name != "Front desk" || len(changed.Checks) != 2 || len(changed.Fields) != 1 {
 		t.Errorf("%+v, %v", changed, err)
 	}
@@ -48,14 +50,24 @@ func TestSourceIsAddedListedNamedAndDeleted(t *testing.T) {
 	if _, err := d.sources.Get(ctx, other, o.ID); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("another tenant's: %v", err)
 	}
-	if err := d.sources.Delete(ctx, other, o.ID); fault.KindOf(err) != fault.NotFound {
+	if err := d.sources.Delete(ctx, other, o.ID, ""); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("another tenant deletes it: %v", err)
 	}
-	if err := d.sources.Delete(ctx, d.tenant, o.ID); err != nil {
+	if err := d.sources.Delete(ctx, d.tenant, o.ID, "owner@acme.example"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.sources.Get(ctx, d.tenant, o.ID); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("after deletion: %v", err)
+	}
+	var audited []account.Entry
+	if err := d.database.InTenant(ctx, d.tenant, func(tx pgx.Tx) (err error) {
+		audited, err = account.AuditLog(ctx, tx, d.tenant, uuid.Nil, 10)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(audited) != 3 || audited[0].Action != "source.deleted" || audited[0].Target != "Front desk" || audited[2].Actor != "hookline" {
+		t.Errorf("%+v", audited)
 	}
 }
 
@@ -77,11 +89,11 @@ func TestSourceThatCannotWorkIsRefusedInWords(t *testing.T) {
 	if err != nil || retell.Secrets[0] != "key_0123456789" {
 		t.Errorf("a pasted secret: %v", err)
 	}
-	if _, err := d.sources.Rotate(ctx, d.tenant, retell.ID, "key_0123456789"); fault.FieldOf(err) != "secret" {
+	if _, err := d.sources.Rotate(ctx, d.tenant, retell.ID, "", "key_0123456789"); fault.FieldOf(err) != "secret" {
 		t.Errorf("the same secret again: %v", err)
 	}
 	for range 10 {
-		if _, err := d.sources.Rotate(ctx, d.tenant, retell.ID, seal.Secret("key_"+uuid.NewString())); err != nil {
+		if _, err := d.sources.Rotate(ctx, d.tenant, retell.ID, "", seal.Secret("key_"+uuid.NewString())); err != nil {
 			t.Fatal(err)
 		}
 	}
