@@ -50,8 +50,11 @@ type Outcome struct {
 // Begin starts a consent and gives the URL at Zoho that the person's browser goes to. The way back is bound to
 // this session, tenant and person, works once and for ten minutes.
 func (c *Connections) Begin(ctx context.Context, t tenant.ID, who Actor, session []byte) (string, error) {
+	if c.oauth.ID == "" {
+		return "", fault.New(fault.Unavailable, "This installation has no Zoho client yet. Whoever runs it must set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET.")
+	}
 	raw := make([]byte, 32)
-	rand.Read(raw)
+	rand.Read(raw) // never fails: the runtime ends the program instead
 	state := base64.RawURLEncoding.EncodeToString(raw)
 	err := c.db.InTenant(ctx, t, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -419,7 +422,7 @@ func (c *Connections) fail(ctx context.Context, tx pgx.Tx, t tenant.ID, who Acto
 // afterLinking does what may fail without harm: the replaced token is revoked (one user's twenty-first would push
 // out the oldest, even one in use), and the rights are probed.
 func (c *Connections) afterLinking(ctx context.Context, t tenant.ID, replaced replacedToken, got consented) {
-	c.forgetAccess(t)
+	c.keepAccess(t, zoho.Access{})
 	if replaced.refresh != "" && replaced.refresh.Reveal() != got.Refresh {
 		if centre, ok := c.client.Centres().ByLocation(replaced.centre); ok {
 			c.revoke(ctx, centre, replaced.refresh)
@@ -606,7 +609,7 @@ func (c *Connections) Disconnect(ctx context.Context, t tenant.ID, who Actor) (c
 	if err != nil {
 		return false, fmt.Errorf("disconnecting %s: %w", t, err)
 	}
-	c.forgetAccess(t)
+	c.keepAccess(t, zoho.Access{})
 	if centre, ok := c.client.Centres().ByLocation(before.centre); ok && before.refresh != "" {
 		return c.revoke(ctx, centre, before.refresh), nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,6 +58,17 @@ func TestTheConsentAsksForNoMoreThanNeededAndForALastingToken(t *testing.T) {
 	}
 	if strings.Contains(q.Get("scope"), "ALL") || strings.Contains(q.Get("scope"), "DELETE") || strings.Contains(q.Get("scope"), " ") {
 		t.Errorf("scopes %s", q.Get("scope"))
+	}
+}
+
+func TestAnInstallationWithoutAZohoClientSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bare := connection.New(connection.Deps{DB: w.db, Keys: w.keys, BaseURL: baseURL, Log: slog.New(slog.DiscardHandler),
+		Client: zoho.NewClient(zoho.Options{Centres: zoho.Production()})})
+	_, err := bare.Begin(t.Context(), w.tenant, w.who, w.session)
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.SentenceOf(err), "ZOHO_CLIENT_ID") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -27,6 +27,7 @@ type held struct {
 	turn chan struct{} // one caller at a time looks at the row
 	own  chan struct{} // one request of ours (probe, metadata) at a time
 
+	// under Connections.mu
 	access    zoho.Access
 	looked    time.Time
 	succeeded time.Time
@@ -43,12 +44,19 @@ func (c *Connections) heldOf(t tenant.ID) *held {
 	return h
 }
 
-// forgetAccess makes the next request look at the row.
-func (c *Connections) forgetAccess(t tenant.ID) {
+// keepAccess keeps what the row said; the zero Access makes the next request look again.
+func (c *Connections) keepAccess(t tenant.ID, access zoho.Access) {
 	h := c.heldOf(t)
-	h.turn <- struct{}{}
-	h.access, h.looked = zoho.Access{}, time.Time{}
-	<-h.turn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.access, h.looked = access, time.Now()
+}
+
+// keptAccess is what the row said a moment ago; ok is false when it must be looked at.
+func (c *Connections) keptAccess(h *held, stale seal.Secret) (access zoho.Access, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return h.access, h.access.Token != "" && h.access.Token != stale && time.Since(h.looked) < trustFor
 }
 
 // API is Zoho's API for one tenant. Tokens come and go by themselves; every exchange is reported to observe, and
@@ -100,14 +108,17 @@ func (c *Connections) watch(t tenant.ID, e zoho.Exchange) {
 // the others wait for what it stores.
 func (c *Connections) access(ctx context.Context, t tenant.ID, stale seal.Secret) (zoho.Access, error) {
 	h := c.heldOf(t)
+	if access, ok := c.keptAccess(h, stale); ok {
+		return access, nil
+	}
 	select {
 	case h.turn <- struct{}{}:
 		defer func() { <-h.turn }()
 	case <-ctx.Done():
 		return zoho.Access{}, notAsked(ctx.Err())
 	}
-	if h.access.Token != "" && h.access.Token != stale && time.Since(h.looked) < trustFor {
-		return h.access, nil
+	if access, ok := c.keptAccess(h, stale); ok {
+		return access, nil // whoever was before us has looked
 	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		row, err := c.readToken(ctx, t)
@@ -115,7 +126,7 @@ func (c *Connections) access(ctx context.Context, t tenant.ID, stale seal.Secret
 			return zoho.Access{}, notAsked(err)
 		}
 		if row.status != Connected {
-			h.access = zoho.Access{}
+			c.keepAccess(t, zoho.Access{})
 			return zoho.Access{}, &zoho.Error{Class: zoho.Token, Code: "NOT_CONNECTED", Message: row.reason}
 		}
 		usable := row.live && row.access != stale
@@ -136,8 +147,9 @@ func (c *Connections) access(ctx context.Context, t tenant.ID, stale seal.Secret
 			}
 		}
 		if usable {
-			h.access, h.looked = zoho.Access{APIDomain: row.centre.API, Token: row.access}, time.Now()
-			return h.access, nil
+			access := zoho.Access{APIDomain: row.centre.API, Token: row.access}
+			c.keepAccess(t, access)
+			return access, nil
 		}
 		select {
 		case <-time.After(wait):
