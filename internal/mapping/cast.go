@@ -120,7 +120,8 @@ func cast(f zoho.Field, row Row, v any, env environment) castResult {
 			return left("“%s” is no id of a record and was left out.", cut(text, 60))
 		}
 		return castResult{value: map[string]any{"id": text}}
-	case "autonumber", "formula", "rollup_summary", "fileupload", "imageupload", "profileimage", "subform":
+	}
+	if unwritable[f.Type] {
 		return left("a field of this kind cannot be written.")
 	}
 	return limited(f, text)

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"slices"
+	"strings"
 
 	"hookline/internal/zoho"
 )
@@ -22,6 +23,35 @@ func (m Metadata) of(module string) zoho.Metadata {
 		return md
 	}
 	return zoho.Metadata{Module: module, Fields: standardFields[module]}
+}
+
+// Fields are the module's fields.
+func (m Metadata) Fields(module string) []zoho.Field { return m.of(module).Fields }
+
+// Writable are the module's fields that a row can name, required ones first.
+func (m Metadata) Writable(module string) []zoho.Field {
+	var out []zoho.Field
+	for _, f := range m.of(module).Fields {
+		if f.Usable() && !linked[module][f.APIName] && !unwritable[f.Type] && f.APIName != RefField {
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b zoho.Field) int {
+		if a.Mandatory != b.Mandatory {
+			if a.Mandatory {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Label, b.Label)
+	})
+	return out
+}
+
+// unwritable are kinds of field that no template can fill.
+var unwritable = map[string]bool{
+	"autonumber": true, "formula": true, "rollup_summary": true, "fileupload": true, "imageupload": true, "profileimage": true, "subform": true,
+	"multiselectlookup": true, "multiuserlookup": true, "consent_lookup": true, "event_reminder": true, "ALARM": true, "RRULE": true,
 }
 
 // Known reports whether the organisation's own metadata of the module is there.

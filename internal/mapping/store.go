@@ -74,12 +74,13 @@ func collectSet(rows pgx.Rows) (Set, error) {
 	})
 }
 
-// Save checks the set against the organisation's fields and makes it the tenant's next version. base is the version
-// that the change was made on: when another has been saved meanwhile, the fault is a Conflict that says by whom. It
-// returns the new version's number.
-func Save(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, base int, s Set, md Metadata, note string) (int, error) {
+// Save checks the set against the organisation's fields and makes it the tenant's next version. Module is the one
+// that was edited: what is wrong with another does not keep the change from being saved; empty means all. base is the
+// version that the change was made on: when another has been saved meanwhile, the fault is a Conflict that says by
+// whom. It returns the new version's number.
+func Save(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, base int, s Set, module string, md Metadata, note string) (int, error) {
 	for _, p := range Check(s, md) {
-		if p.Blocking {
+		if p.Blocking && (module == "" || p.Module == module) {
 			return 0, fault.Field(p.Field, p.Sentence)
 		}
 	}

@@ -25,19 +25,19 @@ func TestMappingsAreKeptAsVersionsAndCheckedOnSave(t *testing.T) {
 		}
 		set := mapping.DefaultSet()
 		set.Modules["Leads"] = append(set.Modules["Leads"], mapping.Row{Field: "Industry", Value: "Plumbing"})
-		if n, err := mapping.Save(ctx, tx, acme, "ann@acme.example", 0, set, nil, "Industry"); err != nil || n != 1 {
+		if n, err := mapping.Save(ctx, tx, acme, "ann@acme.example", 0, set, "Leads", nil, "Industry"); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
 		live, err := mapping.Live(ctx, tx, acme)
 		if err != nil || live.Version != 1 || len(live.Modules["Leads"]) != 9 {
 			t.Errorf("%+v %v", live, err)
 		}
-		if _, err := mapping.Save(ctx, tx, acme, "bob@acme.example", 0, set, nil, ""); fault.KindOf(err) != fault.Conflict ||
+		if _, err := mapping.Save(ctx, tx, acme, "bob@acme.example", 0, set, "", nil, ""); fault.KindOf(err) != fault.Conflict ||
 			!strings.Contains(fault.SentenceOf(err), "ann@acme.example") {
 			t.Error(err)
 		}
 		set.Modules["Leads"][1].Value = "{{ first_nam }}"
-		if _, err := mapping.Save(ctx, tx, acme, "ann@acme.example", 1, set, nil, ""); fault.KindOf(err) != fault.Invalid || fault.FieldOf(err) != "First_Name" {
+		if _, err := mapping.Save(ctx, tx, acme, "ann@acme.example", 1, set, "", nil, ""); fault.KindOf(err) != fault.Invalid || fault.FieldOf(err) != "First_Name" {
 			t.Error(err)
 		}
 		return nil
