@@ -16,7 +16,9 @@ type Config struct {
 	Dir    string   // data directory; the cluster is Dir/pg<major>, its socket Dir/run
 	BinDir string   // PostgreSQL's server programs; empty: found
 	Params []string // further settings, name=value
-	Log    *slog.Logger
+	// Volatile is for tests: nothing is flushed to disk, so the data outlives processes but not the machine's crash.
+	Volatile bool
+	Log      *slog.Logger
 }
 
 // ErrBusy says that another process of ours holds the data directory.

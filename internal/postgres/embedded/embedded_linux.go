@@ -305,7 +305,11 @@ func (s *Server) spawn() error {
 		_ = logFile.Chown(int(s.as.Uid), int(s.as.Gid))
 	}
 	args := []string{"-D", s.data, "-k", s.run, "-p", port}
-	for _, p := range slices.Concat(settings, s.config.Params) {
+	params := slices.Concat(settings, s.config.Params)
+	if s.config.Volatile {
+		params = append(params, "fsync=off", "full_page_writes=off")
+	}
+	for _, p := range params {
 		args = append(args, "-c", p)
 	}
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), args...)
@@ -437,7 +441,11 @@ func (s *Server) initCluster(ctx context.Context) error {
 			return fmt.Errorf("handing the cluster's folder to the database's user: %w", err)
 		}
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", fresh, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions")
+	args := []string{"-D", fresh, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"}
+	if s.config.Volatile {
+		args = append(args, "--no-sync")
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), args...)
 	cmd.Dir, cmd.Env = "/", cleanEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -287,8 +287,7 @@ func keepServer(dir string) error {
 		return err
 	}
 	defer users.Close() // and with it the lock: last, after the server
-	config := embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler),
-		Params: []string{"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400"}}
+	config := embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), Volatile: true, Params: []string{"max_connections=400"}}
 	pg, err := embedded.Start(ctx, config)
 	if err != nil && !errors.Is(err, embedded.ErrBusy) {
 		// A cluster that never flushed does not outlive the machine's crash. There is nothing in it to keep.
