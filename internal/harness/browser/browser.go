@@ -30,7 +30,7 @@ type Browser struct {
 	complaints []string
 }
 
-// Open starts Chromium, or skips the test by its name when there is none. It ends with the test. A test has two
+// Open starts Chromium, or skips the test by its name when there is none. It ends with the test. A test has six
 // minutes in all.
 func Open(t testing.TB) *Browser {
 	t.Helper()
@@ -51,7 +51,7 @@ func Open(t testing.TB) *Browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses root
 	}
-	root, cancelRoot := context.WithTimeout(context.Background(), 2*time.Minute)
+	root, cancelRoot := context.WithTimeout(context.Background(), 6*time.Minute)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(root, options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	b := &Browser{t: t, ctx: ctx}
