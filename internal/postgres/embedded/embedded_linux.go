@@ -40,6 +40,7 @@ type Server struct {
 	run    string
 	lock   *os.File // nil when joined
 	as     *syscall.Credential
+	closed bool // a folder above is closed to the server's user: see hand
 
 	mu       sync.Mutex
 	process  *os.Process
@@ -304,15 +305,20 @@ func (s *Server) spawn() error {
 	if s.as != nil {
 		_ = logFile.Chown(int(s.as.Uid), int(s.as.Gid))
 	}
-	args := []string{"-D", s.data, "-k", s.run, "-p", port}
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-p", port)
+	dir, run, folder, err := s.hand(cmd, s.data)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	cmd.Args = append(cmd.Args, "-D", dir, "-k", run)
 	params := slices.Concat(settings, s.config.Params)
 	if s.config.Volatile {
 		params = append(params, "fsync=off", "full_page_writes=off")
 	}
 	for _, p := range params {
-		args = append(args, "-c", p)
+		cmd.Args = append(cmd.Args, "-c", p)
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = "/", logFile, logFile, cleanEnv()
 	// A group of its own, so that a terminal's Ctrl-C reaches us first.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT, Credential: s.as}
@@ -422,10 +428,23 @@ func (s *Server) prepareRun() error {
 	probe := exec.Command("/bin/sh", "-c", `cd "$0"`, s.run)
 	probe.Dir, probe.Env = "/", cleanEnv()
 	probe.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
-	if err := probe.Run(); err != nil {
-		return fmt.Errorf("the database's user cannot enter %s: a folder above it is closed to others. Set HOOKLINE_DATA_DIR to a folder that everyone may pass through, such as /var/lib/hookline", s.config.Dir)
-	}
+	s.closed = probe.Run() != nil
 	return nil
+}
+
+// hand names the cluster's folder and the socket's as cmd will reach them, and lets cmd have the former open. As
+// root with the data under a private folder, root's home say, the server's user cannot walk there; but a descriptor
+// that it inherits leads it in, and from the cluster the socket's folder is next door. The folder is for the caller to
+// close.
+func (s *Server) hand(cmd *exec.Cmd, data string) (dir, run string, folder *os.File, err error) {
+	if !s.closed {
+		return data, s.run, nil, nil
+	}
+	if folder, err = os.Open(data); err != nil {
+		return "", "", nil, fmt.Errorf("opening the cluster's folder: %w", err)
+	}
+	cmd.ExtraFiles = []*os.File{folder} // descriptor 3
+	return "/proc/self/fd/3", "../run", folder, nil
 }
 
 func (s *Server) initCluster(ctx context.Context) error {
@@ -441,11 +460,16 @@ func (s *Server) initCluster(ctx context.Context) error {
 			return fmt.Errorf("handing the cluster's folder to the database's user: %w", err)
 		}
 	}
-	args := []string{"-D", fresh, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"}
-	if s.config.Volatile {
-		args = append(args, "--no-sync")
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions")
+	dir, _, folder, err := s.hand(cmd, fresh)
+	if err != nil {
+		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), args...)
+	defer folder.Close()
+	cmd.Args = append(cmd.Args, "-D", dir)
+	if s.config.Volatile {
+		cmd.Args = append(cmd.Args, "--no-sync")
+	}
 	cmd.Dir, cmd.Env = "/", cleanEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
 	if out, err := cmd.CombinedOutput(); err != nil {
