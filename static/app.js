@@ -114,6 +114,19 @@
     all("[data-when-selected]", list).forEach((part) => { part.hidden = count === 0; });
   });
 
+  // A list that renews itself when the stream says that calls changed. While the pointer, the focus or a selection is
+  // on it, or it is scrolled away, its rows stay where they are: new ones wait behind a bar.
+  let renewal = 0;
+  document.addEventListener("calls", () => {
+    renewal ||= setTimeout(() => {
+      renewal = 0;
+      const list = document.querySelector("[data-live]");
+      if (!list) return;
+      const busy = list.matches(":hover, :focus-within") || list.querySelector("input:checked, .fresh") || scrollY > 200;
+      htmx.ajax("GET", busy ? list.dataset.quiet : list.dataset.live, { target: list, swap: "outerMorph" });
+    }, 250);
+  });
+
   guess(document);
   fade(document);
   document.addEventListener("htmx:after:swap", () => { fade(document); refresh(); });

@@ -16,6 +16,7 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/fault"
+	"hookline/internal/intake"
 )
 
 // keys under which middleware leaves facts on the request.
@@ -24,6 +25,19 @@ const (
 	causeKey   = "cause"
 	visitorKey = "visitor"
 )
+
+// intakeFirst hands webhooks over before anything else: their chain is the receiver's own, and their answers are small.
+func intakeFirst(receiver http.Handler) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if !strings.HasPrefix(c.Request().URL.Path, intake.Path) {
+				return next(c)
+			}
+			receiver.ServeHTTP(c.Response(), c.Request())
+			return nil
+		}
+	}
+}
 
 // recovered turns a panic into the error page and tells the log where it happened.
 func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {

@@ -45,6 +45,17 @@ func (s *Server) routes() []route {
 		{post, "/reset/:token", anyone, s.reset},
 		{get, "/mail/:box", anyone, s.keptMail},
 
+		{get, "/calls", account.See, s.calls},
+		{get, "/calls/export", account.See, s.exportCalls},
+		{get, "/calls/replay", account.Operate, s.replayForm},
+		{post, "/calls/replay", account.Operate, s.replay},
+		{get, "/calls/:id", account.See, s.call},
+		{post, "/calls/:id/settle", account.Operate, s.settle},
+		{get, "/calls/:id/events/:event", account.See, s.rawEvent},
+		{post, "/test-call", account.Operate, s.testCall},
+		{get, "/live", account.See, s.live},
+		{get, "/health-pill", account.See, s.pill},
+
 		{get, "/rules", account.See, s.rules},
 		{post, "/rules", account.Configure, s.saveRule},
 		{get, "/rules/new", account.Configure, s.newRule},

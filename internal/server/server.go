@@ -13,25 +13,34 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/connection"
+	"hookline/internal/delivery"
+	"hookline/internal/intake"
 	"hookline/internal/postgres"
+	"hookline/internal/seal"
 	"hookline/static"
 )
 
 // Deps are what the server works with. Fields are needed unless they say otherwise.
 type Deps struct {
-	DB       *postgres.DB
-	Log      *slog.Logger
-	Now      func() time.Time
-	BaseURL  string // public URL without a trailing slash
-	Desk     *account.Desk
-	Sessions *account.Sessions
-	Zoho     *connection.Connections
-	Sandbox  bool                               // the Zoho sandbox stands in for Zoho
-	Intake   http.Handler                       // POST /in/{key}; nil: not found
-	API      http.Handler                       // /api/v1/…; nil: not found
-	Ready    func(ctx context.Context) []string // reasons not to be ready beside the database; nil: none
-	Consent  []string                           // origins that the post which starts consent may lead to
-	Mailbox  string                             // random path token under which kept mails are shown; empty: nowhere
+	DB         *postgres.DB
+	Log        *slog.Logger
+	Now        func() time.Time
+	BaseURL    string // public URL without a trailing slash
+	Desk       *account.Desk
+	Sessions   *account.Sessions
+	Zoho       *connection.Connections
+	Keys       *seal.Keys
+	Sources    *intake.Sources
+	Receiver   *intake.Receiver                   // takes simulated calls in
+	Feed       *delivery.Feed                     // what the live stream hears
+	Bell       *delivery.Bell                     // wakes lanes; nil: they notice within the poll
+	Sandbox    bool                               // the Zoho sandbox stands in for Zoho
+	SandboxURL string                             // base of the Zoho sandbox; empty where the real Zoho is used
+	Intake     http.Handler                       // POST /in/{key}; nil: not found
+	API        http.Handler                       // /api/v1/…; nil: not found
+	Ready      func(ctx context.Context) []string // reasons not to be ready beside the database; nil: none
+	Consent    []string                           // origins that the post which starts consent may lead to
+	Mailbox    string                             // random path token under which kept mails are shown; empty: nowhere
 }
 
 // Server serves pages, intake and the API.
@@ -60,7 +69,7 @@ func New(d Deps) (*Server, error) {
 	e.GET("/readyz", s.readyz)
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
 	if d.Intake != nil {
-		e.Any("/in/:key", echo.WrapHandler(d.Intake))
+		e.Pre(intakeFirst(d.Intake))
 	}
 	if d.API != nil {
 		e.Any("/api/v1", echo.WrapHandler(d.API))

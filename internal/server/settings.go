@@ -247,20 +247,24 @@ const auditPage = 50
 
 // actions are the audit log's entries in words.
 var actions = map[string]string{
-	"business.created":  "Created the business",
-	"business.changed":  "Changed the business",
-	"password.changed":  "Changed the password",
-	"key.created":       "Made an API key",
-	"key.revoked":       "Revoked an API key",
-	"access.refused":    "Was refused",
-	"rule.saved":        "Changed rules",
-	"mapping.saved":     "Changed mappings",
-	"source.created":    "Added a source",
-	"source.rotated":    "Changed a source's secret",
-	"source.deleted":    "Removed a source",
-	"zoho.connected":    "Connected Zoho",
-	"zoho.disconnected": "Disconnected Zoho",
-	"call.replayed":     "Replayed calls",
+	"business.created":      "Created the business",
+	"business.changed":      "Changed the business",
+	"password.changed":      "Changed the password",
+	"key.created":           "Made an API key",
+	"key.revoked":           "Revoked an API key",
+	"access.refused":        "Was refused",
+	"rule.saved":            "Changed rules",
+	"mapping.saved":         "Changed mappings",
+	"source.created":        "Added a source",
+	"source.rotated":        "Changed a source's secret",
+	"source.secret_dropped": "Dropped a source's old secret",
+	"source.changed":        "Changed a source's settings",
+	"source.deleted":        "Removed a source",
+	"zoho.connected":        "Connected Zoho",
+	"zoho.disconnected":     "Disconnected Zoho",
+	"call.replayed":         "Replayed calls",
+	"call.settled":          "Settled a call",
+	"calls.exported":        "Exported calls",
 }
 
 func (s *Server) auditLog(c echo.Context) error {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gorilla/sessions"
 	"github.com/jackc/pgx/v5"
@@ -134,6 +135,8 @@ func (s *Server) frame(c echo.Context, title, active string) layout.Frame {
 	f := layout.Frame{Title: title, Active: active, Theme: theme(c), Toast: takeToast(c), Path: c.Request().URL.Path}
 	if m := visitorOf(c).member; m != nil {
 		f.Workspace, f.Person, f.Role = m.Tenant.Name, m.Email, m.Role.Name()
+		f.Live = "/live?since=" + markOf(m.Tenant.ID, time.Now())
+		s.stands(c, &f)
 	}
 	return f
 }

@@ -19,6 +19,7 @@ type Frame struct {
 	Pill      Pill
 	Banners   []ui.BannerProps
 	Toast     string // the answer to the last act
+	Live      string // address of the stream of what changes; empty: none
 	Path      string // where the theme switch leads back to, without script
 }
 
@@ -83,3 +84,6 @@ func pillIcon(t ui.Tone) string {
 	}
 	return "clock"
 }
+
+// htmxConfig lets what a person opened stay open when the page renews itself.
+const htmxConfig = `{"morphIgnore":["data-htmx-powered","open"]}`

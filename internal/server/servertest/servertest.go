@@ -17,11 +17,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/connection"
+	"hookline/internal/delivery"
+	"hookline/internal/intake"
 	"hookline/internal/postgres"
 	"hookline/internal/postgres/pgtest"
 	"hookline/internal/seal"
 	"hookline/internal/server"
 	"hookline/internal/tenant"
+	"hookline/internal/zoho"
 )
 
 // Password is everybody's.
@@ -29,6 +33,9 @@ const Password = "sailboat quiet lantern"
 
 // Mailbox is the path token under which kept mails are shown.
 const Mailbox = "test-mailbox"
+
+// Quiet is a log that nobody reads.
+var Quiet = slog.New(slog.DiscardHandler)
 
 // Site is a running server.
 type Site struct {
@@ -39,6 +46,10 @@ type Site struct {
 	Desk     *account.Desk
 	Keys     *seal.Keys
 	Clock    *Clock
+	Zoho     *connection.Connections // of nobody, until a test puts another into Deps
+	Sources  *intake.Sources
+	Bell     *delivery.Bell
+	Listener *delivery.Listener
 	t        testing.TB
 }
 
@@ -77,9 +88,20 @@ func New(t testing.TB, with ...func(*server.Deps)) *Site {
 		DB: s.DB, Now: s.Clock.Now, Outbox: &account.Outbox{Keys: keys}, BaseURL: s.URL,
 		Furnish: func(context.Context, pgx.Tx, tenant.Tenant) error { return nil },
 	}
+	log := Quiet
+	s.Zoho = connection.New(connection.Deps{DB: s.DB, Keys: keys, BaseURL: s.URL, Log: log,
+		Client: zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres("http://127.0.0.1:1")})})
+	s.Sources = intake.NewSources(s.DB, keys, s.URL)
+	s.Bell = delivery.NewBell(s.DB, log)
+	t.Cleanup(s.Bell.Close)
+	receiver := intake.New(intake.Deps{DB: s.DB, Keys: keys, Ring: s.Bell.Ring, Now: s.Clock.Now, Log: log})
+	t.Cleanup(receiver.Close)
+	s.Listener = delivery.NewListener(func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, database.AppURL) }, log)
+	s.Run(s.Listener.Run)
+	feed := delivery.NewFeed(s.DB, s.Listener)
 	d := server.Deps{
-		DB: s.DB, Log: slog.New(slog.DiscardHandler), Now: s.Clock.Now, BaseURL: s.URL, Desk: s.Desk,
-		Sessions: account.NewSessions(s.DB, s.Clock.Now), Mailbox: Mailbox,
+		DB: s.DB, Log: log, Now: s.Clock.Now, BaseURL: s.URL, Desk: s.Desk, Zoho: s.Zoho, Keys: keys, Sources: s.Sources,
+		Receiver: receiver, Intake: receiver, Feed: feed, Bell: s.Bell, Sessions: account.NewSessions(s.DB, s.Clock.Now), Mailbox: Mailbox,
 	}
 	for _, change := range with {
 		change(&d)
@@ -89,7 +111,16 @@ func New(t testing.TB, with ...func(*server.Deps)) *Site {
 	}
 	web.Start()
 	t.Cleanup(web.Close)
+	t.Cleanup(feed.Close)
 	return s
+}
+
+// Run lets something work until the test ends.
+func (s *Site) Run(work func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { work(ctx) })
+	s.t.Cleanup(func() { cancel(); done.Wait() })
 }
 
 // Browser is a visitor without script: it keeps cookies, follows nothing, and shows what it got.
@@ -146,6 +177,18 @@ func (s *Site) Member(t tenant.ID, email string, role account.Role) *Browser {
 	b.Tenant = t
 	b.LogIn(email, Password)
 	return b
+}
+
+// Expel ends somebody's membership.
+func (s *Site) Expel(b *Browser) {
+	s.t.Helper()
+	err := s.DB.Directory(context.Background(), func(tx pgx.Tx) error {
+		_, err := tx.Exec(context.Background(), `DELETE FROM memberships WHERE person_id = @person`, pgx.StrictNamedArgs{"person": b.Person.UUID()})
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // LogIn signs in by the form.
