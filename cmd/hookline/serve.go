@@ -78,6 +78,12 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 		return err
 	}
 	end.add(p.close)
+	if d.server != nil {
+		// The data directory is locked by us: no other worker lives, and a killed one's lanes need not wait.
+		if err := delivery.Reclaim(ctx, p.db); err != nil {
+			return err
+		}
+	}
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

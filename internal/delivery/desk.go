@@ -80,8 +80,8 @@ func (d *desk) run() time.Duration {
 		case <-d.l.rung:
 			d.stale = true
 		case <-poll.C:
-			if d.running == 0 && d.untilDue() > 0 {
-				return d.untilDue()
+			if due := d.untilDue(); d.running == 0 && due != 0 {
+				return due // it was worth waiting no longer than this
 			}
 			d.stale = true
 		case <-d.l.ctx.Done():

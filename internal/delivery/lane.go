@@ -99,6 +99,19 @@ func AddLane(ctx context.Context, tx pgx.Tx, t tenant.ID) error {
 	return nil
 }
 
+// Reclaim ends the leases of all lanes. It is for a process that knows that it alone works on this database, because
+// it alone may: what a process before it held when it was killed need then not wait for the lease to run out.
+func Reclaim(ctx context.Context, db *postgres.DB) error {
+	err := db.Claim(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE lanes SET lease_until = now() WHERE owner IS NOT NULL`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reclaiming lanes: %w", err)
+	}
+	return nil
+}
+
 // claim takes up to n lanes that are free and have a wake or are due, or whose holder's lease ran out; oldest first.
 // Nothing but lanes and wakes is touched, and nobody is waited for. The work is read after the commit, by
 // transactions of their own: a snapshot that is older than the claim would miss what was stored meanwhile.
