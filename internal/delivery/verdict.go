@@ -93,11 +93,12 @@ func (r *run) hold(e *zoho.Error, d *delivery, mayBlame bool) end {
 		out.hold = h
 		return out
 	}
-	wait := h.chosen
+	s := step{status: r.openStatus(), tried: blamed}
 	if d := r.next(); d != nil && d.state == Unknown {
-		wait = max(wait, r.firstLook())
+		look := r.firstLook()
+		s.wait = &look
 	}
-	out, err := r.save(step{status: r.openStatus(), wait: &wait, tried: blamed})
+	out, err := r.save(s)
 	if err != nil {
 		return end{job: r.job, again: -1, err: err}
 	}

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,7 +19,6 @@ import (
 	"hookline/internal/call"
 	"hookline/internal/connection"
 	"hookline/internal/delivery"
-	"hookline/internal/postgres"
 	"hookline/internal/postgres/pgtest"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"
@@ -27,6 +27,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8") // they wait for one another's clocks more than for the processor
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("hookline/internal/postgres/pgtest.keep"))
 }
 
@@ -229,23 +231,23 @@ func (s *shop) status(id call.ID) string {
 // until waits for a condition of the outside world; the test fails with what it saw when it never comes.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	for !holds() {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("never came: %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(30 * time.Millisecond)
 	}
 }
 
 func (s *shop) untilStatus(id call.ID, status string) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	for s.status(id) != status {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("call is %s, not %s: %s", s.status(id), status, s.describe(id))
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(30 * time.Millisecond)
 	}
 }
 
@@ -288,4 +290,12 @@ func brief(records []sandboxtest.Record) string {
 	return b.String()
 }
 
-var _ = postgres.Role
+func (s *shop) tenantNow() (tenant.Tenant, error) {
+	var t tenant.Tenant
+	err := s.db.InTenant(context.Background(), s.tenant, func(tx pgx.Tx) error {
+		var err error
+		t, err = tenant.Get(context.Background(), tx, s.tenant)
+		return err
+	})
+	return t, err
+}
