@@ -101,22 +101,21 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 	}
 
 	failed := make(chan error, 4)
-	var front *server.Server
 	var receiver *intake.Receiver
 	health := http.Handler(nil)
 	if role != "worker" {
-		front, receiver, err = p.front(ctx, d, registry, listener, mailbox, &end)
+		door, err := openFront(ctx, p, d, registry, listener, mailbox, &end)
 		if err != nil {
 			return err
 		}
-		health = front.Health()
-		web := &http.Server{Addr: c.Addr, Handler: front.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 12 * time.Second,
+		receiver, health = door.receiver, door.server.Health()
+		web := &http.Server{Addr: c.Addr, Handler: door.server.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 12 * time.Second,
 			WriteTimeout: 60 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 		if err := listen(web, failed); err != nil {
 			return fmt.Errorf("HOOKLINE_ADDR %s cannot be used: %w", c.Addr, err)
 		}
 		end.add(func() { shutdown(web) })
-		end.add(front.Drain)
+		end.add(door.stop)
 	}
 	if role != "web" {
 		worker := delivery.New(delivery.Deps{DB: p.db, Keys: p.keys, Connections: p.connections, Listener: listener, Now: time.Now, Log: log, Gap: c.gap()})
@@ -150,20 +149,37 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 	}
 }
 
-// front builds intake and the server. Intake has a pool of its own: no slow page keeps a call waiting.
-func (p *parts) front(ctx context.Context, d database, registry prometheus.Registerer, listener *delivery.Listener, mailbox string, end *closing) (*server.Server, *intake.Receiver, error) {
-	door, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 6, Name: "hookline intake"})
+// front is what faces people and phone providers.
+type front struct {
+	server   *server.Server
+	receiver *intake.Receiver
+	feed     *delivery.Feed
+}
+
+// openFront builds intake and the server. Intake has a pool of its own: no slow page keeps a call waiting.
+func openFront(ctx context.Context, p *parts, d database, registry prometheus.Registerer, listener *delivery.Listener, mailbox string, end *closing) (front, error) {
+	pool, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 6, Name: "hookline intake"})
 	if err != nil {
-		return nil, nil, err
+		return front{}, err
 	}
-	end.add(door.Close)
-	receiver := intake.New(intake.Deps{DB: door, Keys: p.keys, Ring: p.bell.Ring, Now: time.Now, Log: p.log, Metrics: registry})
-	end.add(receiver.Close)
-	front, err := server.New(server.Deps{
+	end.add(pool.Close)
+	f := front{
+		receiver: intake.New(intake.Deps{DB: pool, Keys: p.keys, Ring: p.bell.Ring, Now: time.Now, Log: p.log, Metrics: registry}),
+		feed:     delivery.NewFeed(p.db, listener),
+	}
+	end.add(f.receiver.Close)
+	f.server, err = server.New(server.Deps{
 		DB: p.db, Log: p.log, Now: time.Now, BaseURL: p.config.BaseURL, Desk: p.desk, Sessions: account.NewSessions(p.db, time.Now),
-		Intake: receiver, Consent: p.consent, Mailbox: mailbox,
+		Zoho: p.connections, Keys: p.keys, Sources: p.sources, Receiver: f.receiver, Intake: f.receiver, Feed: f.feed, Bell: p.bell,
+		Sandbox: p.config.SandboxURL != "", SandboxURL: p.config.SandboxURL, Consent: p.consent, Mailbox: mailbox,
 	})
-	return front, receiver, err
+	return f, err
+}
+
+// stop ends the live pages, so that the listener's shutdown need not wait for them, and says so to balancers.
+func (f front) stop() {
+	f.server.Drain()
+	f.feed.Close()
 }
 
 func listen(s *http.Server, failed chan<- error) error {
