@@ -79,6 +79,9 @@ func collectSet(rows pgx.Rows) (Set, error) {
 // version that the change was made on: when another has been saved meanwhile, the fault is a Conflict that says by
 // whom. It returns the new version's number.
 func Save(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, base int, s Set, module string, md Metadata, note string) (int, error) {
+	if err := stale(ctx, tx, t, base); err != nil {
+		return 0, err
+	}
 	for _, p := range Check(s, md) {
 		if p.Blocking && (module == "" || p.Module == module) {
 			return 0, fault.Field(p.Field, p.Sentence)
@@ -102,14 +105,25 @@ func Save(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, base int, s
 	if tag.RowsAffected() == 1 {
 		return base + 1, nil
 	}
-	versions, err := Versions(ctx, tx, t, 1)
-	if err != nil {
+	if err := stale(ctx, tx, t, base); err != nil {
 		return 0, err
 	}
-	if len(versions) == 0 {
-		return 0, fault.New(fault.Conflict, "The mappings have changed since this page was opened. Look at them again, then repeat your change.")
+	return 0, fault.New(fault.Conflict, "The mappings are being changed by somebody else just now. Look at them again, then repeat your change.")
+}
+
+// stale is the conflict of a change that was made on another version than the newest; nil when it was not.
+func stale(ctx context.Context, tx pgx.Tx, t tenant.ID, base int) error {
+	versions, err := Versions(ctx, tx, t, 1)
+	if err != nil {
+		return err
 	}
-	return 0, fault.Newf(fault.Conflict,
+	if len(versions) == 0 && base == 0 || len(versions) > 0 && versions[0].Number == base {
+		return nil
+	}
+	if len(versions) == 0 {
+		return fault.New(fault.Conflict, "There is no such version of the mappings. Look at them again, then repeat your change.")
+	}
+	return fault.Newf(fault.Conflict,
 		"%s saved version %d of the mappings while you were editing. Nothing of theirs was overwritten: look at the mappings again, then repeat your change.",
 		versions[0].By, versions[0].Number)
 }

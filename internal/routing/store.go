@@ -77,6 +77,9 @@ func collectSet(rows pgx.Rows) (Set, error) {
 // Save checks the set and makes it the tenant's next version. base is the version that the change was made on: when
 // another has been saved meanwhile, the fault is a Conflict that says by whom. It returns the new version's number.
 func Save(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, base int, s Set, note string) (int, error) {
+	if err := stale(ctx, tx, t, base); err != nil {
+		return 0, err
+	}
 	if p := s.Check(); len(p) > 0 {
 		return 0, refuse(p)
 	}
@@ -98,14 +101,25 @@ func Save(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, base int, s
 	if tag.RowsAffected() == 1 {
 		return base + 1, nil
 	}
-	versions, err := Versions(ctx, tx, t, 1)
-	if err != nil {
+	if err := stale(ctx, tx, t, base); err != nil {
 		return 0, err
 	}
-	if len(versions) == 0 {
-		return 0, fault.New(fault.Conflict, "The rules have changed since this page was opened. Look at them again, then repeat your change.")
+	return 0, fault.New(fault.Conflict, "The rules are being changed by somebody else just now. Look at them again, then repeat your change.")
+}
+
+// stale is the conflict of a change that was made on another version than the newest; nil when it was not.
+func stale(ctx context.Context, tx pgx.Tx, t tenant.ID, base int) error {
+	versions, err := Versions(ctx, tx, t, 1)
+	if err != nil {
+		return err
 	}
-	return 0, fault.Newf(fault.Conflict,
+	if len(versions) == 0 && base == 0 || len(versions) > 0 && versions[0].Number == base {
+		return nil
+	}
+	if len(versions) == 0 {
+		return fault.New(fault.Conflict, "There is no such version of the rules. Look at them again, then repeat your change.")
+	}
+	return fault.Newf(fault.Conflict,
 		"%s saved version %d of the rules while you were editing. Nothing of theirs was overwritten: look at the rules again, then repeat your change.",
 		versions[0].By, versions[0].Number)
 }

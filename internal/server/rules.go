@@ -109,9 +109,10 @@ func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (note
 			return err
 		}
 		note, err := change(&set)
-		if err != nil {
+		if err != nil && set.Version == base {
 			return err
 		}
+		// On another version than the form's, Save says who was first, whatever else is wrong.
 		n, err := routing.Save(ctx(c), tx, m.Tenant.ID, m.Email, base, set, note)
 		if err != nil {
 			return err

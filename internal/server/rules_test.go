@@ -1,0 +1,234 @@
+package server_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/account"
+	"hookline/internal/harness/browser"
+	"hookline/internal/mapping"
+	"hookline/internal/routing"
+	"hookline/internal/server/servertest"
+)
+
+func liveRules(t *testing.T, b *servertest.Browser) (s routing.Set) {
+	t.Helper()
+	if err := b.Site.DB.InTenant(t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
+		s, err = routing.Live(t.Context(), tx, b.Tenant)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func liveMapping(t *testing.T, b *servertest.Browser) (s mapping.Set) {
+	t.Helper()
+	if err := b.Site.DB.InTenant(t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
+		s, err = mapping.Live(t.Context(), tx, b.Tenant)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	if p := owner.Get("/rules"); p.Status != 200 || !strings.Contains(p.Body, "the caller is a known Contact and an open Deal is there") {
+		t.Fatalf("the list: %d\n%s", p.Status, p.Body)
+	}
+	if p := owner.Get("/rules?call=sample"); !strings.Contains(p.Body, "Decides this call") || !strings.Contains(p.Body, "Lead created") {
+		t.Error("the sample call was not tried")
+	}
+	if p := owner.Post("/rules/buying/move", url.Values{"version": {"0"}, "to": {"up"}}); p.Status != 303 || liveRules(t, owner).Rules[2].ID != "buying" {
+		t.Errorf("move: %d", p.Status)
+	}
+	if p := owner.Post("/rules/buying/switch", url.Values{"version": {"1"}, "on": {"0"}}); p.Status != 303 || !liveRules(t, owner).Rules[2].Off {
+		t.Errorf("switch: %d", p.Status)
+	}
+	t.Run("every default rule's form gives the same rule back", func(t *testing.T) {
+		for _, r := range routing.DefaultSet().Rules {
+			p := owner.Get("/rules/" + r.ID)
+			if p.Status != 200 || strings.Contains(p.Body, "edited as JSON") {
+				t.Errorf("%s: %d", r.ID, p.Status)
+			}
+		}
+	})
+	form := url.Values{"version": {"2"}, "name": {"Quotes at night"}, "match": {"all"}, "caller": {"contact"}, "list": {"buying"}, "words": {"quot*\r\nbudget"},
+		"hours": {"closed"}, "days": {"30"}, "answer_op": {"is"}, "does": {"deal"}, "within": {"14"}}
+	if p := owner.Post("/rules", form); p.Status != 303 {
+		t.Fatalf("add: %d\n%s", p.Status, p.Body)
+	}
+	added := liveRules(t, owner).Rules[2]
+	if got := routing.Sentence(added.When, routing.DefaultSet().Lists()); got != "the caller is a known Contact and the caller says buying words, “quot*” or “budget” and your hours are closed" {
+		t.Errorf("added: %s", got)
+	}
+	if added.Then[0].Within != 14 {
+		t.Errorf("added: %+v", added.Then)
+	}
+	t.Run("a form with a fault comes back with what was typed", func(t *testing.T) {
+		bad := url.Values{"version": {"3"}, "name": {""}, "at_least": {"soon"}, "days": {"30"}, "words": {"kept words"}}
+		p := owner.Post("/rules", bad)
+		if p.Status != 422 || !strings.Contains(p.Body, "Give the rule a name.") || !strings.Contains(p.Body, "kept words") || !strings.Contains(p.Body, "Choose what happens") {
+			t.Errorf("%d", p.Status)
+		}
+	})
+	t.Run("a form made on an older version says who was first and keeps what was typed", func(t *testing.T) {
+		p := owner.Post("/rules", form)
+		if p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test saved version 3") || !strings.Contains(p.Body, "budget") {
+			t.Errorf("%d\n%s", p.Status, p.Body)
+		}
+	})
+	if p := owner.Get("/rules/" + added.ID + "?confirm=delete"); !strings.Contains(p.Body, "Delete “Quotes at night”?") {
+		t.Error("no question before deleting")
+	}
+	if p := owner.Post("/rules/"+added.ID+"/delete", url.Values{"version": {"3"}}); p.Status != 303 || len(liveRules(t, owner).Rules) != 7 {
+		t.Errorf("delete: %d", p.Status)
+	}
+	if p := owner.Post("/rules/phrases/buying", url.Values{"version": {"4"}, "label": {"buying words"}, "phrases": {"offer\nquote"}}); p.Status != 303 ||
+		len(liveRules(t, owner).Lists()["buying"].Phrases) != 2 {
+		t.Errorf("phrases: %d", p.Status)
+	}
+	if p := owner.Post("/rules/phrases/buying", url.Values{"version": {"5"}, "act": {"delete"}}); p.Status != 409 {
+		t.Errorf("deleting a list in use: %d", p.Status)
+	}
+	if p := owner.Get("/rules/versions"); !strings.Contains(p.Body, "“Quotes at night” added") || !strings.Contains(p.Body, "The defaults") {
+		t.Error("the versions do not say what changed")
+	}
+	if p := owner.Post("/rules/versions/3", url.Values{"version": {"5"}}); p.Status != 303 || len(liveRules(t, owner).Rules) != 8 || liveRules(t, owner).Version != 6 {
+		t.Errorf("bring back: %d", p.Status)
+	}
+	if p := owner.Post("/rules/versions/0", url.Values{"version": {"6"}}); p.Status != 303 || liveRules(t, owner).Rules[2].ID != "open-deal" {
+		t.Errorf("defaults: %d", p.Status)
+	}
+	t.Run("who may only look sees no buttons", func(t *testing.T) {
+		viewer := s.Member(owner.Tenant, "vic@acme.test", account.Viewer)
+		if p := viewer.Get("/rules"); p.Status != 200 || strings.Contains(p.Body, "Switch off") || strings.Contains(p.Body, "Add a rule") {
+			t.Errorf("%d", p.Status)
+		}
+		if p := viewer.Get("/mapping/Leads"); p.Status != 200 || strings.Contains(p.Body, ">Add<") || !strings.Contains(p.Body, "Owners and admins can change this") {
+			t.Errorf("%d", p.Status)
+		}
+	})
+}
+
+func mappingForm(rows []mapping.Row, version string) url.Values {
+	form := url.Values{"version": {version}, "act": {"save"}}
+	for _, r := range rows {
+		form.Add("field", r.Field)
+		form.Set("value."+r.Field, r.Value)
+		if r.AddToList {
+			form.Set("list."+r.Field, "on")
+		}
+	}
+	return form
+}
+
+func TestAMappingIsEditedCheckedAndSaved(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	if p := owner.Get("/mapping"); p.Location != "/mapping/Leads" {
+		t.Errorf("to %q", p.Location)
+	}
+	for _, module := range mapping.Modules {
+		if p := owner.Get("/mapping/" + module); p.Status != 200 || !strings.Contains(p.Body, "Zoho is not connected") {
+			t.Errorf("%s: %d", module, p.Status)
+		}
+	}
+	rows := mapping.DefaultSet().Modules["Leads"]
+	form := mappingForm(rows, "0")
+	form.Set("value.Description", "Interest: {{ product_interest }}\r\n{{ call_summary }}")
+	if p := owner.Post("/mapping/Leads", form); p.Status != 303 {
+		t.Fatalf("save: %d\n%s", p.Status, p.Body)
+	}
+	saved := liveMapping(t, owner).Modules["Leads"]
+	if len(saved) != len(rows) || saved[7].Value != "Interest: {{ product_interest }}\n{{ call_summary }}" || saved[0] != rows[0] || !saved[5].AddToList {
+		t.Errorf("saved %+v", saved)
+	}
+	t.Run("the example shows what was typed before it is saved", func(t *testing.T) {
+		form := mappingForm(saved, "1")
+		form.Set("value.Company", "Company {{ company_name | upcase }}")
+		form.Set("act", "preview")
+		p := owner.Post("/mapping/Leads", form)
+		if p.Status != 200 || !strings.Contains(p.Body, "Company ABC CORP") || !strings.Contains(p.Body, "Not saved yet") || liveMapping(t, owner).Version != 1 {
+			t.Errorf("%d", p.Status)
+		}
+	})
+	t.Run("a value that Zoho would refuse is named beside its row, with the values it takes", func(t *testing.T) {
+		form := mappingForm(saved, "1")
+		form.Del("list.Lead_Status")
+		form.Set("value.Lead_Status", "Hot")
+		p := owner.Post("/mapping/Leads", form)
+		if p.Status != 422 || !strings.Contains(p.Body, "not one of the values of Lead Status") || !strings.Contains(p.Body, "Attempted to Contact") {
+			t.Errorf("%d", p.Status)
+		}
+	})
+	t.Run("a required field without a row is offered at its anchor", func(t *testing.T) {
+		form := mappingForm(saved, "1")
+		form.Set("act", "remove Last_Name")
+		p := owner.Post("/mapping/Leads", form)
+		if p.Status != 200 || !strings.Contains(p.Body, "Zoho requires Last Name on Leads. Add the field, for example with {{ last_name | default: caller_label }}") ||
+			!strings.Contains(p.Body, `id="field-Last_Name"`) {
+			t.Errorf("%d", p.Status)
+		}
+	})
+	t.Run("a field can be added by address, as the link of a refused field does", func(t *testing.T) {
+		if p := owner.Get("/mapping/Leads?add=Industry"); !strings.Contains(p.Body, `id="field-Industry"`) {
+			t.Error("no row for Industry")
+		}
+	})
+	t.Run("an older form is refused and nothing typed is lost", func(t *testing.T) {
+		form := mappingForm(saved, "0")
+		form.Set("value.Company", "typed in vain")
+		if p := owner.Post("/mapping/Leads", form); p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test saved version 1") || !strings.Contains(p.Body, "typed in vain") {
+			t.Errorf("%d", p.Status)
+		}
+	})
+	if p := owner.Get("/mapping/versions"); !strings.Contains(p.Body, "Leads: Description changed") {
+		t.Error("the version does not say what changed")
+	}
+	if p := owner.Post("/mapping/versions/0", url.Values{"version": {"1"}}); p.Status != 303 || liveMapping(t, owner).Modules["Leads"][7].Value != "{{ call_summary }}" {
+		t.Errorf("defaults: %d", p.Status)
+	}
+}
+
+func TestRulesAndMappingInABrowser(t *testing.T) {
+	s := servertest.New(t)
+	b := browser.Open(t)
+	owner := s.Owner("ann@acme.test")
+	owner.Post("/rules/lead/switch", url.Values{"version": {"0"}, "on": {"0"}})
+	b.Goto(s.URL + "/login")
+	b.Do(
+		chromedp.SendKeys("#email", "ann@acme.test"),
+		chromedp.SendKeys("#password", servertest.Password),
+		chromedp.Submit("#password"),
+		chromedp.WaitVisible(".topbar"),
+	)
+	for name, path := range map[string]string{
+		"rules": "/rules", "rules-tried": "/rules?call=sample", "rule": "/rules/buying", "rule-new": "/rules/new", "rule-delete": "/rules/buying?confirm=delete",
+		"phrases": "/rules/phrases", "rule-versions": "/rules/versions", "mapping-leads": "/mapping/Leads", "mapping-calls": "/mapping/Calls",
+		"mapping-deals": "/mapping/Deals", "mapping-contacts": "/mapping/Contacts", "mapping-add": "/mapping/Leads?add=Industry#field-Industry", "mapping-versions": "/mapping/versions",
+	} {
+		b.Check(name, s.URL+path)
+	}
+	t.Run("the example follows what is typed", func(t *testing.T) {
+		b.Goto(s.URL + "/mapping/Leads")
+		b.Do(chromedp.SendKeys("#value-Company", " (rang {{ direction }})"))
+		if _, err := chromedp.Run(b.Context(), chromedp.Poll[bool](`document.getElementById("example").innerText.includes("(rang inbound)")`,
+			chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(10*time.Second))); err != nil {
+			t.Errorf("%v; the example shows %q", err, b.Text("#example"))
+		}
+		if c := b.Complaints(); len(c) > 0 {
+			t.Error(c)
+		}
+	})
+}
