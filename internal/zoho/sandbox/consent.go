@@ -112,10 +112,7 @@ func (s *Sandbox) consentPage(w http.ResponseWriter, r *http.Request, v url.Valu
 		return
 	}
 	view.Host = u.Host
-	for _, sc := range scopes {
-		view.Rights = append(view.Rights, page.SandboxRight{Text: plainScope(sc), Scope: sc})
-	}
-	view.Rights = shortRights(view.Rights)
+	view.Rights = rights(scopes)
 	for _, name := range consentParams {
 		if v.Has(name) {
 			view.Hidden = append(view.Hidden, page.SandboxHidden{Name: name, Value: v.Get(name)})
@@ -138,16 +135,6 @@ func (s *Sandbox) consentPage(w http.ResponseWriter, r *http.Request, v url.Valu
 	}
 	// The answer's redirect leaves this origin: form-action has to name where to.
 	s.render(w, r, status, page.SandboxConsentPage(view), u.Scheme+"://"+u.Host)
-}
-
-// shortRights drops rights said twice.
-func shortRights(in []page.SandboxRight) []page.SandboxRight {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(in, func(r page.SandboxRight) bool {
-		twice := seen[r.Text]
-		seen[r.Text] = true
-		return twice
-	})
 }
 
 func newOrgForm(n newOrg) page.SandboxNewOrg {

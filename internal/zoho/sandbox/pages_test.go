@@ -11,13 +11,13 @@ import (
 	"hookline/internal/zoho/sandbox/sandboxtest"
 )
 
-// browser follows no redirect by itself and runs no script.
-type browser struct {
+// plainBrowser follows no redirect by itself and runs no script.
+type plainBrowser struct {
 	t    *testing.T
 	base string
 }
 
-func (b browser) send(method, path string, form url.Values, header ...string) reply {
+func (b plainBrowser) send(method, path string, form url.Values, header ...string) reply {
 	b.t.Helper()
 	req, err := http.NewRequest(method, b.base+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -49,7 +49,7 @@ func (b browser) send(method, path string, form url.Values, header ...string) re
 func TestConsentPageAsksAndAnswers(t *testing.T) {
 	t.Parallel()
 	s := sandboxtest.New(t)
-	b := browser{t, s.URL}
+	b := plainBrowser{t, s.URL}
 	form := consentForm(s)
 	ask := b.send("GET", "/oauth/v2/auth?"+form.Encode(), nil).wants(200)
 	for _, want := range []string{"Hookline would like to access your Zoho CRM", "See, add, change and delete records of every module", "Sandbox Organisation", "while you are away", "127.0.0.1:9"} {
@@ -125,7 +125,7 @@ func TestPeopleWorkWithRecordsWithoutScript(t *testing.T) {
 	t.Parallel()
 	s := sandboxtest.New(t)
 	c := connect(t, s, "enterprise", "us")
-	b := browser{t, s.URL}
+	b := plainBrowser{t, s.URL}
 	id := c.create("Leads", object{"Last_Name": "O'Neil <b>", "Phone": "+15551234567", "Company": "ABC Corp"})
 	home := "/org/" + c.org
 

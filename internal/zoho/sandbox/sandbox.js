@@ -18,5 +18,7 @@
     busy = false;
     if (again) { again = false; renew(); }
   };
-  new EventSource("/events").addEventListener("changed", renew);
+  const events = new EventSource("/events");
+  events.addEventListener("open", renew); // what changed before the stream stood
+  events.addEventListener("changed", renew);
 })();

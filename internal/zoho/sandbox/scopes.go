@@ -49,20 +49,49 @@ func moduleScope(module, op string) [][]string {
 	return [][]string{names}
 }
 
-// plainScope says in words what a scope lets someone do, for the consent page.
-func plainScope(scope string) string {
+// rights says in words what scopes let a program do, for the consent page: one line for each kind of thing.
+func rights(scopes []string) []string {
+	verbs := map[string][]string{}
+	var things []string
+	for _, sc := range scopes {
+		ops, thing := plainScope(sc)
+		if _, ok := verbs[thing]; !ok {
+			things = append(things, thing)
+		}
+		for _, op := range ops {
+			if !slices.Contains(verbs[thing], op) {
+				verbs[thing] = append(verbs[thing], op)
+			}
+		}
+	}
+	out := make([]string, 0, len(things))
+	for _, thing := range things {
+		v := verbs[thing]
+		text := v[0]
+		if len(v) > 1 {
+			text = strings.Join(v[:len(v)-1], ", ") + " and " + v[len(v)-1]
+		}
+		out = append(out, strings.ToUpper(text[:1])+text[1:]+" "+thing)
+	}
+	return out
+}
+
+// plainScope splits a scope into what is done and to what.
+func plainScope(scope string) (verbs []string, thing string) {
 	parts := strings.Split(scope, ".")
 	op := strings.ToLower(parts[len(parts)-1])
-	verb := map[string]string{"read": "See", "create": "Add", "update": "Change", "delete": "Delete", "write": "Add, change and delete", "all": "See, add, change and delete"}[op]
-	if verb == "" {
-		return scope
+	verbs = map[string][]string{
+		"read": {"see"}, "create": {"add"}, "update": {"change"}, "delete": {"delete"}, "write": {"add", "change", "delete"}, "all": {"see", "add", "change", "delete"},
+	}[op]
+	if verbs == nil {
+		verbs = []string{"use"}
 	}
 	what := strings.ToLower(strings.Join(parts[1:len(parts)-1], "."))
-	thing := map[string]string{
+	thing = map[string]string{
 		"modules": "records of every module", "settings": "all settings", "settings.modules": "the list of modules", "settings.fields": "the fields of your modules",
 		"settings.layouts": "the layouts of your modules", "settings.pipeline": "your sales pipelines and their stages", "settings.assignment_rules": "your assignment rules",
 		"settings.tags": "your tags", "users": "the people of your organisation", "org": "your organisation's name, time zone and edition",
-		"coql": "records by query", "securesearch": "search results", "notifications": "notifications about changed records",
+		"coql": "what a query finds", "securesearch": "what a search finds", "notifications": "notifications about changed records",
 	}[what]
 	if name, ok := strings.CutPrefix(what, "modules."); ok {
 		thing = name
@@ -73,5 +102,5 @@ func plainScope(scope string) string {
 	if thing == "" {
 		thing = what
 	}
-	return verb + " " + thing
+	return verbs, thing
 }
