@@ -151,6 +151,28 @@ func isTest(path string) bool {
 	return strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/pgtest/") || strings.Contains(path, "/sandboxtest/") || strings.Contains(path, "/servertest/")
 }
 
+func TestEveryPackageStandsOnAFloor(t *testing.T) {
+	root := projectRoot(t)
+	for _, top := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && d.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			relative, _ := filepath.Rel(root, filepath.Dir(path))
+			if strings.HasSuffix(path, ".go") && relative != "internal/architecture" && room(filepath.ToSlash(relative)) == "" {
+				t.Errorf("%s stands on no floor: a package with one caller and no SQL, job or decision is a file in that caller", relative)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestOffencesAreSeen(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
 		{"internal/call", "internal/delivery"},
@@ -172,7 +194,8 @@ func TestOffencesAreSeen(t *testing.T) {
 
 func TestTopLevelHoldsOnlyWhatIsSettled(t *testing.T) {
 	allowed := []string{"cmd", "internal", "web", "migrations", "static", "docs", "Dockerfile", "go.mod", "go.sum", "README.md",
-		"Makefile", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "bin"}
+		"Makefile", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE",
+		"bin", "hookline"} // the last two are build products, never committed
 	entries, err := os.ReadDir(projectRoot(t))
 	if err != nil {
 		t.Fatal(err)

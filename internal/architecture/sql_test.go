@@ -62,11 +62,14 @@ var exceptions = map[string]string{
 func load(t *testing.T, patterns ...string) []*packages.Package {
 	t.Helper()
 	loaded, err := packages.Load(&packages.Config{
-		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedDeps,
+		Mode: packages.LoadSyntax, // our packages from source, what they import as the compiler left it
 		Dir:  projectRoot(t),
 	}, patterns...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if packages.PrintErrors(loaded) > 0 || len(loaded) == 0 {
+		t.Fatalf("%v: what does not compile cannot be checked", patterns)
 	}
 	return loaded
 }

@@ -75,7 +75,8 @@ func TestSecretsPrintAsStars(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", s)
 	j, _ := json.Marshal(map[string]any{"s": s})
-	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q", s, s, s, s, s), log.String(), string(j)} {
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q", s, s, s, s, s),
+		fmt.Sprintf("%d %x %v %+v", any(s), s, struct{ S Secret }{s}, []Secret{s}), fmt.Errorf("x: %v", s).Error(), log.String(), string(j)} {
 		if strings.Contains(text, "hunter2") {
 			t.Errorf("told in %s", text)
 		}

@@ -3,6 +3,8 @@ package seal
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 )
 
@@ -16,8 +18,8 @@ func (s Secret) Reveal() string { return string(s) }
 // String hides the text.
 func (s Secret) String() string { return "***" }
 
-// GoString hides the text from %#v.
-func (s Secret) GoString() string { return "***" }
+// Format hides the text from every verb, also from those that do not suit a text and would show it in complaint.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
 // LogValue hides the text from logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue("***") }
