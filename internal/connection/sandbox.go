@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -68,6 +69,14 @@ func SandboxClient(ctx context.Context, base string) (zoho.Credentials, error) {
 	return zoho.Credentials{ID: clients.Data[0].ID, Secret: seal.Secret(clients.Data[0].Secret)}, nil
 }
 
+// SetSandbox changes the settings of one organisation of the sandbox at base, as somebody who administers it would.
+func SetSandbox(ctx context.Context, base, org string, settings map[string]any) error {
+	if err := sandboxCall(ctx, http.MethodPost, base+"/_sandbox/settings?org="+url.QueryEscape(org), settings, nil); err != nil {
+		return fmt.Errorf("changing the sandbox's settings: %w", err)
+	}
+	return nil
+}
+
 func sandboxCall(ctx context.Context, method, target string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -93,8 +102,11 @@ func sandboxCall(ctx context.Context, method, target string, body, into any) err
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return fmt.Errorf("the sandbox answers %s", resp.Status)
+	}
+	if into == nil {
+		return nil
 	}
 	return json.Unmarshal(answer, into)
 }
