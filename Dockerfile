@@ -1,3 +1,6 @@
+# Two stages: build, and a small image with the program and PostgreSQL's programs for the embedded default. It runs as
+# an ordinary user and writes below /var/lib/hookline only:
+#   docker run --read-only --tmpfs /tmp -v hookline:/var/lib/hookline -p 8080:8080 -e SMTP_URL=off hookline
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -6,14 +9,17 @@ COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o /hookline ./cmd/hookline
 
 FROM debian:bookworm-slim
-RUN apt-get update \
+RUN mkdir -p /etc/postgresql-common \
+ && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
+ && apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates postgresql-15 \
  && rm -rf /var/lib/apt/lists/* \
  && install -d -o 65532 -g 65532 -m 0700 /var/lib/hookline \
  && echo 'hookline:x:65532:65532::/var/lib/hookline:/usr/sbin/nologin' >> /etc/passwd
 COPY --from=build /hookline /usr/local/bin/hookline
 USER 65532:65532
-ENV HOOKLINE_DATA_DIR=/var/lib/hookline \
+ENV HOOKLINE_ADDR=0.0.0.0:8080 \
+    HOOKLINE_DATA_DIR=/var/lib/hookline \
     HOOKLINE_LOG=json
 VOLUME /var/lib/hookline
 EXPOSE 8080

@@ -12,11 +12,13 @@ export GOFLAGS ?= -buildvcs=false
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-run: tools-postgres build ## get what is missing, build, start everything; the last line is the URL to open
-	@exec bin/hookline serve
+run: build ## get what is missing, build, start everything; the last line is the URL to open
+	@[ -n "$${DATABASE_URL:-}" ] || .ci/need postgres
+	exec bin/hookline serve
 
-build:
-	@echo "building bin/hookline"
+build: ## build bin/hookline
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or later (https://go.dev/dl)" >&2; exit 1; }
+	echo "building bin/hookline"
 	$(GO) build -o bin/hookline ./cmd/hookline
 
 test: tools-postgres tools-browser ## the whole suite: unit, PostgreSQL, Zoho sandbox, browser
@@ -41,8 +43,9 @@ fuzz: ## fuzz what strangers send, a minute a target
 generate: ## regenerate the pages' Go code
 	$(GO) tool templ generate -path web
 
-demo: tools-postgres build ## a workspace full of calls of every kind, put through the real pipeline
-	@exec bin/hookline demo
+demo: build ## a workspace full of calls of every kind, put through the real pipeline
+	@[ -n "$${DATABASE_URL:-}" ] || .ci/need postgres
+	exec bin/hookline demo
 
 tools-postgres:
 	@.ci/need postgres
