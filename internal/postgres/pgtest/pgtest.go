@@ -218,14 +218,14 @@ func joinOrStart(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return "", err
 	}
-	users, err := os.OpenFile(filepath.Join(dir, "users"), os.O_CREATE|os.O_RDWR, 0o600)
+	// A bare descriptor, so that nothing closes it: the lock is held until this process ends.
+	users, err := syscall.Open(filepath.Join(dir, "users"), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return "", err
 	}
-	if err := syscall.Flock(int(users.Fd()), syscall.LOCK_SH); err != nil { // held until this process ends
+	if err := syscall.Flock(users, syscall.LOCK_SH); err != nil {
 		return "", err
 	}
-	held = users
 	starting, err := os.OpenFile(filepath.Join(dir, "starting"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", err
@@ -269,9 +269,6 @@ func joinOrStart(ctx context.Context) (string, error) {
 	}
 	return super, nil
 }
-
-// held keeps the shared lock from being collected.
-var held *os.File
 
 func keep(dir string) {
 	if err := keepServer(dir); err != nil {
