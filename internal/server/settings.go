@@ -205,7 +205,7 @@ func (s *Server) keysPage(c echo.Context, status int, v page.KeysView) error {
 	}
 	v.Frame = s.frame(c, "API keys", "settings")
 	for _, r := range []account.Role{account.Viewer, account.Operator, account.Admin} {
-		v.Roles = append(v.Roles, ui.Option{Value: string(r), Label: r.Name() + ": " + r.Explain()})
+		v.Roles = append(v.Roles, ui.Option{Value: string(r), Label: r.Name()})
 	}
 	return s.page(c, status, page.Keys(v))
 }
