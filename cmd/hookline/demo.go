@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"hookline/internal/connection"
+	"hookline/internal/delivery"
 	"hookline/internal/fault"
 	"hookline/internal/intake"
 	"hookline/internal/seal"
+	"hookline/internal/tenant"
 )
 
 type demoCommand struct {
@@ -74,19 +76,43 @@ func (d *demoCommand) fill(ctx context.Context, p *parts, progress io.Writer) er
 		if err := send(intake.Sending{File: body}); err != nil {
 			return err
 		}
-		if n == d.Calls*9/10 {
-			// Someone changes the CRM: from here on a new caller's Lead is refused, and waits for a person.
-			if err := requireIndustry(ctx, p.config.SandboxURL, made.Connection.OrgID, true); err != nil {
-				return err
-			}
+	}
+	// Someone changes the CRM for a while: new callers' Leads are refused, and wait for a person.
+	if err := settle(ctx, p, made.TenantID); err != nil {
+		return err
+	}
+	if err := requireIndustry(ctx, p.config.SandboxURL, made.Connection.OrgID, true); err != nil {
+		return err
+	}
+	if err := send(intake.Sending{Preset: "new-caller", Count: 5}); err != nil {
+		return err
+	}
+	if err := settle(ctx, p, made.TenantID); err != nil {
+		return err
+	}
+	return requireIndustry(ctx, p.config.SandboxURL, made.Connection.OrgID, false)
+}
+
+// settle waits until no call is on its way.
+func settle(ctx context.Context, p *parts, id string) error {
+	t, err := tenant.ParseID(id)
+	if err != nil {
+		return err
+	}
+	for {
+		stats, err := delivery.Stats(ctx, p.db, t)
+		if err != nil {
+			return err
 		}
-		if n == d.Calls*9/10+6 {
-			if err := requireIndustry(ctx, p.config.SandboxURL, made.Connection.OrgID, false); err != nil {
-				return err
-			}
+		if stats.ByStatus["received"]+stats.ByStatus["delivering"] == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
 func requireIndustry(ctx context.Context, sandbox, org string, required bool) error {
