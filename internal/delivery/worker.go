@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"hookline/internal/connection"
+	"hookline/internal/delivery/failpoint"
 	"hookline/internal/postgres"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"
@@ -160,6 +161,9 @@ func (w *Worker) claimLanes(ctx context.Context) (more bool) {
 		}
 		return false
 	}
+	if len(lanes) > 0 {
+		failpoint.Hit("P7")
+	}
 	for _, l := range lanes {
 		w.mu.Lock()
 		w.held[l.tenant] = l
@@ -178,6 +182,7 @@ func (w *Worker) free() int {
 // serve works in one lane and gives it back.
 func (w *Worker) serve(l *lane) {
 	due := w.work(l)
+	failpoint.Hit("P17")
 	l.close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
