@@ -582,6 +582,32 @@ func (s *Sandbox) recordConvert(w http.ResponseWriter, r *http.Request, o *org, 
 	http.Redirect(w, r, "/org/"+o.ID+"/Contacts/"+contact+"?done=converted", http.StatusSeeOther)
 }
 
+// tabPath reads /crm/{organisation's domain name}/tab/{module}[/{id}], the address of a record in Zoho CRM's own pages (obs).
+func tabPath(path string) []string {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if len(parts) < 4 || len(parts) > 5 || parts[0] != "crm" || parts[2] != "tab" {
+		return nil
+	}
+	return append([]string{parts[1]}, parts[3:]...)
+}
+
+// tabPage leads from Zoho's address of a record to the sandbox's.
+func (s *Sandbox) tabPage(w http.ResponseWriter, r *http.Request, parts []string) {
+	s.mu.RLock()
+	id := ""
+	for _, o := range s.orgs {
+		if o.Domain == parts[0] || o.ID == parts[0] || "org"+o.ID == parts[0] {
+			id = o.ID
+		}
+	}
+	s.mu.RUnlock()
+	if id == "" || moduleByName(parts[1]) == nil {
+		s.problemPage(w, r, http.StatusNotFound, "", "There is nothing here", "The organisation or module does not exist.")
+		return
+	}
+	http.Redirect(w, r, "/org/"+id+"/"+strings.Join(parts[1:], "/"), http.StatusSeeOther)
+}
+
 // ledgerPage lists requests, newest first.
 func (s *Sandbox) ledgerPage(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseUint(r.URL.Query().Get("before"), 10, 64)

@@ -185,6 +185,10 @@ func TestPeopleWorkWithRecordsWithoutScript(t *testing.T) {
 			}
 		}
 	})
+	domain := c.do("GET", "/crm/v8/org", nil).text("org", 0, "domain_name")
+	if to := b.send("GET", "/crm/"+domain+"/tab/Leads/"+id, nil).wants(303).header.Get("Location"); to != lead {
+		t.Errorf("Zoho's own address of the record leads to %s", to)
+	}
 	b.send("GET", "/nowhere", nil).wants(404)
 	b.send("GET", home+"/Leads/1", nil).wants(404)
 }

@@ -87,6 +87,8 @@ func (s *Sandbox) Handler() http.Handler {
 			centre, path = first, "/"+rest
 		}
 		switch {
+		case tabPath(path) != nil:
+			s.tabPage(w, r, tabPath(path))
 		case strings.HasPrefix(path, "/crm/"):
 			s.serveCRM(w, r, centre, path)
 		case strings.HasPrefix(path, "/oauth/v2/auth"):
