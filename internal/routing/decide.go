@@ -183,7 +183,7 @@ func (p *plan) deal() *Target {
 func (p *plan) moveStage(o Outcome) {
 	if o.If != nil {
 		if k := p.e.check(*o.If); !k.Pass {
-			p.note("The stage was not moved: that needs that %s; it was %s.", k.Sentence, firstFailing(k).Saw)
+			p.note("The stage was not moved: that needs that %s. Here: %s.", k.Sentence, firstFailing(k).Saw)
 			return
 		}
 	}
@@ -286,7 +286,7 @@ func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {
 		return ""
 	}
 	k := firstFailing(traces[best].Check)
-	return fmt.Sprintf("Not “%s”: it needs that %s; it was %s.", rules[best].Name, k.Sentence, k.Saw)
+	return fmt.Sprintf("Not “%s”: it needs that %s. Here: %s.", rules[best].Name, k.Sentence, k.Saw)
 }
 
 // score is the share of a check that held, between 0 and 1.
