@@ -28,6 +28,7 @@ type desk struct {
 	ended   chan end
 
 	stale  bool      // there may be open calls that are not in ready
+	blind  bool      // the last look passed over calls in hand, which may have been opened again behind our back
 	behind bool      // calls wait behind the ones in hand
 	next   time.Time // when the earliest waiting call is due; zero: none waits
 	stop   *stop     // why nothing new is begun
@@ -58,6 +59,9 @@ func (d *desk) run() time.Duration {
 	for {
 		if d.stop == nil {
 			d.stopIfDue(began)
+		}
+		if d.blind && d.running == 0 && len(d.ready) == 0 {
+			d.stale = true
 		}
 		if d.stop == nil && d.stale && len(d.ready) < lowWater {
 			d.look()
@@ -140,7 +144,7 @@ func (d *desk) stopIfDue(began time.Time) {
 
 // look reads the open calls and, when they have changed, what the tenant wants done with them.
 func (d *desk) look() {
-	d.stale = false
+	d.stale, d.blind = false, len(d.calls) > 0
 	ctx, cancel := context.WithTimeout(d.l.ctx, 10*time.Second)
 	defer cancel()
 	found, err := d.w.lookForWork(ctx, d.l, d.calls, d.callers)

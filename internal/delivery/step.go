@@ -42,6 +42,7 @@ func (r *run) save(s step) (end, error) {
 		}
 	}
 	var status string
+	var now bool
 	err := r.w.record(r.l, r.set.org.ID, credits, func(ctx context.Context, tx pgx.Tx) error {
 		var b pgx.Batch
 		if s.decision {
@@ -57,7 +58,7 @@ func (r *run) save(s step) (end, error) {
 		if err := r.w.writeAttempts(&b, r.l.tenant, r.job.id, attempts); err != nil {
 			return err
 		}
-		if err := r.writeCall(&b, s, &status); err != nil {
+		if err := r.writeCall(&b, s, &status, &now); err != nil {
 			return err
 		}
 		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
@@ -83,15 +84,16 @@ func (r *run) save(s step) (end, error) {
 	r.w.calls.Ring(r.l.tenant)
 	e := end{job: r.job, again: -1}
 	switch {
+	case s.wait != nil && now, status == Delivering && s.status != Delivering:
+		e.again = 0 // news
 	case s.wait != nil:
 		e.again = *s.wait
-	case s.done && status == Delivering:
-		e.again = 0
 	}
 	return e, nil
 }
 
-func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
+// writeCall also tells the status that the call then has, and whether it may be run at once.
+func (r *run) writeCall(b *pgx.Batch, s step, status *string, now *bool) error {
 	c := r.job.call
 	cause, err := writeCause(s.cause)
 	if err != nil {
@@ -102,6 +104,13 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
 		if folded, err = call.MarshalCall(c); err != nil {
 			return fmt.Errorf("writing call %s as JSON: %w", r.job.id, err)
 		}
+	}
+	if words := wordsOf(r.displayName()); folded != nil && len(words) > 0 {
+		b.Queue(`
+			INSERT INTO call_words (tenant_id, word, received_at, call_id)
+			SELECT @tenant, word, @received, @call FROM unnest(@words::text[]) AS word
+			ON CONFLICT DO NOTHING`,
+			pgx.StrictNamedArgs{"tenant": r.l.tenant.UUID(), "received": r.job.received, "call": r.job.id.UUID(), "words": words})
 	}
 	ids := []string{}
 	for _, d := range r.deliveries {
@@ -117,10 +126,11 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
 		UPDATE calls
 		   SET revision = @revision,
 		       done_revision = CASE WHEN @done THEN @revision ELSE done_revision END,
-		       status = CASE WHEN @done AND @revision < (SELECT count(*) FROM events
-		                          WHERE events.tenant_id = calls.tenant_id AND events.call_id = calls.id)
-		                     THEN 'delivering' ELSE @status END,
-		       cause = @cause, caller_key = @key, next_at = now() + @wait::interval,
+		       -- News that came since the events were loaded: its note is taken already, so it must not be lost here.
+		       status = CASE WHEN (@done OR @status = 'needs_attention') AND @revision < news.events THEN 'delivering' ELSE @status END,
+		       next_at = CASE WHEN calls.status = 'received' AND tries = 0 AND NOT @tried AND @revision < news.events THEN NULL
+		                      ELSE now() + @wait::interval END,
+		       cause = @cause, caller_key = @key,
 		       tries = CASE WHEN @tried THEN tries + 1 WHEN @well THEN 0 ELSE tries END,
 		       config = CASE WHEN @done THEN 'current' ELSE config END,
 		       call = COALESCE(@call::jsonb, call), name = @name, number = @number,
@@ -128,15 +138,16 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string) error {
 		       is_test = @test, started_at = @began,
 		       delivered_at = CASE WHEN @status = 'delivered' THEN COALESCE(delivered_at, clock_timestamp()) ELSE delivered_at END,
 		       changed_at = clock_timestamp()
+		  FROM (SELECT count(*) AS events FROM events WHERE tenant_id = @tenant AND call_id = @id) AS news
 		 WHERE tenant_id = @tenant AND id = @id
-		RETURNING status`,
+		RETURNING status, next_at IS NULL`,
 		pgx.StrictNamedArgs{
 			"tenant": r.l.tenant.UUID(), "id": r.job.id.UUID(), "revision": len(r.job.events), "done": s.done, "status": s.status,
 			"cause": cause, "key": string(callerKey(c)), "wait": s.wait, "tried": s.tried, "well": s.well || s.done, "call": folded,
 			"name": r.displayName(), "outcome": r.decided.decision.Outcome, "rule": r.decided.decision.Name, "ids": ids,
 			"test": c.Test, "began": began, "number": string(c.Customer()), "direction": string(c.Direction), "intent": c.Intent,
 			"seconds": int(c.Duration / time.Second),
-		}).QueryRow(func(row pgx.Row) error { return row.Scan(status) })
+		}).QueryRow(func(row pgx.Row) error { return row.Scan(status, now) })
 	return nil
 }
 
