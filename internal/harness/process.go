@@ -138,10 +138,15 @@ type Tenant struct {
 	ID, URL, Secret, APIKey, Org, Email string
 }
 
-// AddTenant makes a business that is connected to an organisation of its own.
+// AddTenant makes a business with a native source that is connected to an organisation of its own.
 func (s *System) AddTenant(ctx context.Context, name string) (Tenant, error) {
+	return s.AddTenantOf(ctx, name, "native")
+}
+
+// AddTenantOf is AddTenant with a source of the given provider.
+func (s *System) AddTenantOf(ctx context.Context, name, provider string) (Tenant, error) {
 	email := strings.ToLower(strings.ReplaceAll(name, " ", "")) + "@example.com"
-	cmd := exec.CommandContext(ctx, s.Binary, "tenant", "create", "--name", name, "--owner", email, "--password", "a long enough pass phrase", "--connect-sandbox", "--json")
+	cmd := exec.CommandContext(ctx, s.Binary, "tenant", "create", "--provider", provider, "--name", name, "--owner", email, "--password", "a long enough pass phrase", "--connect-sandbox", "--json")
 	cmd.Env, cmd.Dir = s.Environ(), s.Dir
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
