@@ -28,8 +28,8 @@ func (Native) Setup() Setup {
 		Label: "Your own system",
 		About: "For developers: JSON in Hookline's own format, signed by the Standard Webhooks scheme.",
 		Steps: []string{
-			"Give your program the URL and the secret below.",
-			"After each call, send the body below by POST with Content-Type: application/json.",
+			"Give your program the URL and the secret of this page.",
+			"After each call, send a body like the one on this page by POST with Content-Type: application/json.",
 			"Sign it with any Standard Webhooks library: headers webhook-id, webhook-timestamp and webhook-signature. Use a new webhook-id for each event and the same one when you send an event again.",
 			"A 200 means the call is safe here. Anything else, or no answer: send it again later with the same webhook-id.",
 		},

@@ -76,9 +76,9 @@ func (NextPhone) Setup() Setup {
 		About: "The AI receptionist: one HTTP webhook after each call.",
 		Steps: []string{
 			"In NextPhone, open Integrations and choose Add HTTP Webhook. Trigger: after every call ends, not only for new callers.",
-			"Paste the URL below. Method: POST.",
-			"Add two headers: Content-Type: application/json, and the Authorization line below.",
-			"Paste the body template below. If your account offers a placeholder for the call's id, add it as \"call_id\": then repeats are recognised for certain.",
+			"Paste the URL of this page. Method: POST.",
+			"Add two headers: Content-Type: application/json, and the Authorization line of this page.",
+			"Paste the body of this page. If your account offers a placeholder for the call's id, add it as \"call_id\": then repeats are recognised for certain.",
 			"Save, call your NextPhone number, and hang up: the call appears here.",
 		},
 		Header:      "Authorization: Bearer %s",

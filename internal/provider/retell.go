@@ -25,7 +25,7 @@ func (Retell) Setup() Setup {
 		About: "For voice agents built on Retell.",
 		Steps: []string{
 			"In Retell's dashboard, open API Keys, copy the key with the webhook badge, and paste it here as the secret.",
-			"Open Webhooks (for all agents) or your agent's Webhook Settings, and paste the URL below.",
+			"Open Webhooks (for all agents) or your agent's Webhook Settings, and paste the URL of this page.",
 			"Leave the events call_ended and call_analyzed switched on; others are accepted and ignored.",
 			"Make a test call to your agent: it appears here when it has ended.",
 		},

@@ -160,7 +160,7 @@ func TestSourcesInABrowser(t *testing.T) {
 	if p := owner.Post(native+"/simulate", url.Values{"preset": {"open-deal"}}); p.Status != http.StatusSeeOther {
 		t.Fatal(p.Status)
 	}
-	b.Do(chromedp.WaitVisible(`#received:not([hx-trigger]) .badge.good`))
+	b.Do(chromedp.WaitVisible(`#received:not([hx-trigger]) .badge.good`), chromedp.WaitVisible(`#source-state .badge.good`))
 
 	owner.Post(native+"/rotate", url.Values{})
 	sent := owner.Post(next+"/simulate", url.Values{"preset": {"buyer"}})
