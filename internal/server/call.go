@@ -97,7 +97,7 @@ func (t *teller) moment(at time.Time) ui.TimeProps { return moment(at, t.now, t.
 func (t *teller) view(raw []intake.RawEvent) page.CallView {
 	s := t.story
 	v := page.CallView{
-		ID: s.ID.String(), Number: numberOf(s.Number, t.member.Tenant.Country), Status: s.Status, Test: s.Test, Outcome: s.Outcome, Back: "/calls",
+		ID: s.ID.String(), Number: numberOf(s.Number, t.member.Tenant.Country), Status: s.Status, Test: s.Test, Back: "/calls",
 		Summary: s.Call.Summary, Timeline: t.timeline(), Facts: t.facts(), Answers: answers(s.Call.Answers), Cause: t.cause(),
 		Links: t.links(), Decision: t.decision(), Records: t.records(), Attempts: t.attempts(), Raw: t.raw(raw),
 		Record: webAddress(s.Call.RecordingURL),
@@ -108,6 +108,9 @@ func (t *teller) view(raw []intake.RawEvent) page.CallView {
 	v.Turns, v.Late = t.turns()
 	if s.Decisions > 1 {
 		v.Earlier = fmt.Sprintf("Decided %d times: a replay may decide afresh. This is the decision that stands.", s.Decisions)
+	}
+	if s.Status == delivery.Delivered || s.Status == delivery.Ignored {
+		v.Outcome = s.Outcome
 	}
 	switch s.Status {
 	case delivery.Delivered, delivery.Ignored, delivery.NeedsAttention:
@@ -150,13 +153,14 @@ func (t *teller) timeline() []ui.Event {
 		case "decided":
 			e.Title, e.Icon = "Decided", "split"
 			if s.Decision != nil {
-				e.Text = s.Decision.Decision.Name + ": " + s.Decision.Decision.Outcome + "."
+				e.Text = s.Decision.Decision.Name + " → " + s.Decision.Decision.Outcome
 			}
 		case "delivered":
-			e.Title = "Delivered"
+			e.Title, e.Took = "Delivered", ""
 			e.Text = took(max(0, s.DeliveredAt.Sub(s.ReceivedAt))) + " from the webhook to the last record in Zoho."
 		default:
-			e.Title, e.Icon = strings.ToUpper(stage.Name[:1])+stage.Name[1:], "cloud"
+			module, what, _ := strings.Cut(stage.Name, " ")
+			e.Title, e.Icon = singularOf(module)+" "+what+" in Zoho", "cloud"
 		}
 		events = append(events, e)
 	}
@@ -264,8 +268,8 @@ func (t *teller) turns() (shown, late []page.CallTurn) {
 	if c.Agent != "" {
 		agent = c.Agent
 	}
-	if t.story.Name != "" {
-		caller = t.story.Name
+	if name := t.story.Name; name != "" && len(name) <= 60 {
+		caller = name
 	}
 	for i, turn := range c.Transcript {
 		v := page.CallTurn{Caller: turn.Role == call.Caller, Who: agent, Text: turn.Text}
@@ -304,7 +308,7 @@ func (t *teller) cause() *page.CallCause {
 		return v
 	}
 	v.Text = s.Cause.Sentence
-	v.Allowed = s.Cause.Allowed
+	v.Allowed = slices.DeleteFunc(slices.Clone(s.Cause.Allowed), func(value string) bool { return value == "-None-" })
 	if len(v.Allowed) > 30 {
 		v.Allowed = append(slices.Clone(v.Allowed[:30]), fmt.Sprintf("and %d more", len(v.Allowed)-30))
 	}

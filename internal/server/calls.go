@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -244,7 +245,7 @@ func bounded(n int) string {
 // emptyLog says why there is no call, and what to do next.
 func (s *Server) emptyLog(c echo.Context, filtered bool) (ui.EmptyProps, error) {
 	if filtered {
-		return ui.EmptyProps{Icon: "search", Title: "No call fits", Text: "Nothing in your log fits what you are looking for. A number can be typed in any spelling.",
+		return ui.EmptyProps{Top: true, Icon: "search", Title: "No call fits", Text: "Nothing in your log fits what you are looking for. A number can be typed in any spelling.",
 			Acts: ui.Link(ui.LinkProps{Label: "Clear filters", Href: "/calls"})}, nil
 	}
 	h, err := delivery.HealthOf(ctx(c), s.DB, tenantOf(c))
@@ -256,14 +257,14 @@ func (s *Server) emptyLog(c echo.Context, filtered bool) (ui.EmptyProps, error) 
 	case err != nil:
 		return ui.EmptyProps{}, err
 	case len(sources) == 0:
-		return ui.EmptyProps{Icon: "webhook", Title: "No calls yet", Text: "Calls come from a source: the address that your phone system posts to. Add one, and each call appears here within seconds.",
+		return ui.EmptyProps{Top: true, Icon: "webhook", Title: "No calls yet", Text: "Calls come from a source: the address that your phone system posts to. Add one, and each call appears here within seconds.",
 			Acts: ui.Link(ui.LinkProps{Label: "Add a source", Href: "/sources", Kind: "primary"})}, nil
 	case h.Link != "connected":
-		return ui.EmptyProps{Icon: "phone-incoming", Title: "No calls yet", Text: "Your source is ready. Connect Zoho, too: calls that come before are kept and delivered then.",
+		return ui.EmptyProps{Top: true, Icon: "phone-incoming", Title: "No calls yet", Text: "Your source is ready. Connect Zoho, too: calls that come before are kept and delivered then.",
 			Acts: ui.Link(ui.LinkProps{Label: "Connect Zoho", Href: "/zoho", Kind: "primary"})}, nil
 	}
-	return ui.EmptyProps{Icon: "phone-incoming", Title: "No calls yet", Text: "Everything is ready. The next call appears here by itself; or send a test call.",
-		Acts: page.HomeTestCall(s.testCallAction(c))}, nil
+	return ui.EmptyProps{Top: true, Icon: "phone-incoming", Title: "No calls yet", Text: "Everything is ready. The next call appears here by itself; or send a test call.",
+		Acts: page.HomeTestCall(s.testCallAction(c), "primary")}, nil
 }
 
 func (s *Server) callRows(c echo.Context, calls []delivery.Row) []page.CallRow {
@@ -430,38 +431,14 @@ func (s *Server) replay(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	t := tenantOf(c)
-	mended := false
-	for _, id := range ids { // all are there, or nothing happens
-		r, err := delivery.RowOf(ctx(c), s.DB, t, id)
-		if err != nil {
-			return err
-		}
-		mended = mended || r.Status == delivery.NeedsAttention
-	}
-	if mended { // perhaps in Zoho: what was remembered of its fields may be what is wrong
-		for _, module := range []string{"Leads", "Contacts", "Deals", "Calls"} {
-			if err := s.Zoho.Forget(ctx(c), t, module); err != nil {
-				return err
-			}
-		}
-	}
 	config := form.Get("config")
 	if config == "" {
 		config = delivery.ConfigCurrent
 	}
-	sent, passed := 0, 0
-	for _, id := range ids {
-		switch err := delivery.Replay(ctx(c), s.DB, t, id, config, memberOf(c).Email); {
-		case fault.KindOf(err) == fault.Conflict:
-			passed++
-		case err != nil:
-			return err
-		default:
-			sent++
-		}
+	sent, passed, err := s.sendAgain(ctx(c), tenantOf(c), ids, config, memberOf(c).Email)
+	if err != nil {
+		return err
 	}
-	s.ring(t)
 	toast := count(sent, "call is on its way again.", "calls are on their way again.")
 	if sent == 0 {
 		toast = "No call was replayed."
@@ -470,6 +447,37 @@ func (s *Server) replay(c echo.Context) error {
 		toast += " " + count(passed, "was", "were") + " on the way already."
 	}
 	return s.seeOther(c, localPath(form.Get("back")), toast)
+}
+
+// sendAgain replays calls: all are there, or nothing happens. Passed are those that are on their way already.
+func (s *Server) sendAgain(ctx context.Context, t tenant.ID, ids []call.ID, config, actor string) (sent, passed int, err error) {
+	mended := false
+	for _, id := range ids {
+		r, err := delivery.RowOf(ctx, s.DB, t, id)
+		if err != nil {
+			return 0, 0, err
+		}
+		mended = mended || r.Status == delivery.NeedsAttention
+	}
+	if mended { // perhaps in Zoho: what was remembered of its fields may be what is wrong
+		for _, module := range []string{"Leads", "Contacts", "Deals", "Calls"} {
+			if err := s.Zoho.Forget(ctx, t, module); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	for _, id := range ids {
+		switch err := delivery.Replay(ctx, s.DB, t, id, config, actor); {
+		case fault.KindOf(err) == fault.Conflict:
+			passed++
+		case err != nil:
+			return sent, passed, err
+		default:
+			sent++
+		}
+	}
+	s.ring(t)
+	return sent, passed, nil
 }
 
 // settle takes what a person found out about a record whose answer from Zoho was lost.

@@ -98,18 +98,19 @@ func (s *Server) setUp(c echo.Context, began time.Time, link connection.Connecti
 	if len(sources) > 0 {
 		steps[1].Took = after(sources[0].CreatedAt)
 	}
-	if m.Can(account.Configure) {
-		steps[0].Act = ui.Link(ui.LinkProps{Label: "Connect Zoho", Href: "/zoho", Kind: "primary", Icon: "plug"})
-		steps[1].Act = ui.Link(ui.LinkProps{Label: "Add a source", Href: "/sources", Icon: "plus"})
-	}
-	if action := s.testCallAction(c); action != "" {
-		steps[2].Act = page.HomeTestCall(action)
-	}
+	kinds := [4]string{} // of the buttons: the next step's stands out
 	for i := range steps {
 		if !steps[i].Done {
-			steps[i].Now = true
+			steps[i].Now, kinds[i] = true, "primary"
 			break
 		}
+	}
+	if m.Can(account.Configure) {
+		steps[0].Act = ui.Link(ui.LinkProps{Label: "Connect Zoho", Href: "/zoho", Kind: kinds[0], Icon: "plug"})
+		steps[1].Act = ui.Link(ui.LinkProps{Label: "Add a source", Href: "/sources", Kind: kinds[1], Icon: "plus"})
+	}
+	if action := s.testCallAction(c); action != "" {
+		steps[2].Act = page.HomeTestCall(action, kinds[2])
 	}
 	return steps
 }

@@ -21,6 +21,13 @@ var expectations = map[string]string{
 	"GET /readyz":   "program",
 	"GET /static/*": "program",
 
+	"GET /api/v1/openapi.json":      "program",
+	"GET /api/v1/calls":             "program",
+	"GET /api/v1/calls/:id":         "program",
+	"POST /api/v1/calls/:id/replay": "program",
+	"GET /api/v1/connection":        "program",
+	"GET /api/v1/stats":             "program",
+
 	"GET /":               "anyone",
 	"GET /welcome":        "anyone",
 	"POST /theme":         "anyone",

@@ -37,7 +37,6 @@ type Deps struct {
 	Sandbox    bool                               // the Zoho sandbox stands in for Zoho
 	SandboxURL string                             // base of the Zoho sandbox; empty where the real Zoho is used
 	Intake     http.Handler                       // POST /in/{key}; nil: not found
-	API        http.Handler                       // /api/v1/…; nil: not found
 	Ready      func(ctx context.Context) []string // reasons not to be ready beside the database; nil: none
 	Consent    []string                           // origins that the post which starts consent may lead to
 	Mailbox    string                             // random path token under which kept mails are shown; empty: nowhere
@@ -47,6 +46,7 @@ type Deps struct {
 type Server struct {
 	Deps
 	echo     *echo.Echo
+	document []byte // OpenAPI, of the JSON API
 	draining atomic.Bool
 }
 
@@ -71,9 +71,8 @@ func New(d Deps) (*Server, error) {
 	if d.Intake != nil {
 		e.Pre(intakeFirst(d.Intake))
 	}
-	if d.API != nil {
-		e.Any("/api/v1", echo.WrapHandler(d.API))
-		e.Any("/api/v1/*", echo.WrapHandler(d.API))
+	if err := s.api(); err != nil {
+		return nil, err
 	}
 	pages := e.Group("", bodyLimit, s.session, crossOrigin(), s.identify)
 	for _, r := range s.routes() {

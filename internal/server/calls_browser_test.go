@@ -1,0 +1,149 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"hookline/internal/call"
+	"hookline/internal/harness/browser"
+	"hookline/internal/server/servertest"
+)
+
+func signIn(b *browser.Browser, s *servertest.Site, email string) {
+	b.Goto(s.URL + "/login")
+	b.Do(
+		chromedp.SendKeys("#email", email),
+		chromedp.SendKeys("#password", servertest.Password),
+		chromedp.Submit("#password"),
+		chromedp.WaitVisible(".topbar"),
+	)
+}
+
+func TestEmptyLogInABrowser(t *testing.T) {
+	l := newLine(t)
+	b := browser.Open(t)
+	l.Owner("ann@acme.test")
+	signIn(b, l.Site, "ann@acme.test")
+	for name, path := range map[string]string{"home-new": "/", "calls-empty": "/calls", "calls-none-fits": "/calls?q=nobody&status=delivered"} {
+		b.Check(name, l.URL+path)
+	}
+}
+
+// full fills a workspace with calls of many kinds, and gives the ids of those worth a look.
+func (l *line) full(owner *servertest.Browser) map[string]call.ID {
+	org := l.connect(owner)
+	src := l.source(owner)
+	ids := map[string]call.ID{}
+	long := sarah()
+	long.FirstName, long.LastName = strings.Repeat("Maximiliane ", 12), strings.Repeat("Freifrau von und zu Hohenstein ", 3)
+	long.From, long.Summary = "+14155550124", strings.Repeat("Wants pricing for 50 Enterprise seats, budget $50K, start in Q1, and somebody to call back tomorrow. ", 4)
+	long.Transcript = nil
+	for n := range 120 {
+		role := call.Agent
+		if n%2 == 1 {
+			role = call.Caller
+		}
+		long.Transcript = append(long.Transcript, call.Turn{Role: role, At: time.Duration(n*15) * time.Second,
+			Text: fmt.Sprintf("Line %d: what is the pricing for 50 users, and can we have a quote by Friday?", n)})
+	}
+	long.Answers = map[string]any{"budget": "50000", "timeline": "Q1", "seats": 50.0, "decision_maker": true}
+	long.RecordingURL = "https://recordings.example/abc.mp3"
+	ids["long"] = l.receive(src, long)
+	right := sarah()
+	right.From, right.FirstName, right.LastName, right.Company, right.Summary = "+14155550125", "عبد الرحمن", "الخطيب", "شركة النور", "يسأل عن الأسعار لخمسين مستخدمًا."
+	right.Transcript = []call.Turn{{Role: call.Agent, Text: "Thanks for calling."}, {Role: call.Caller, Text: "مرحبا، كم السعر؟", At: 3 * time.Second}}
+	ids["right-to-left"] = l.receive(src, right)
+	emoji := sarah()
+	emoji.From, emoji.FirstName, emoji.LastName = "+14155550126", "Zoë 🌈", "O'Neil-Süß"
+	emoji.Intent = "callback_requested"
+	l.receive(src, emoji)
+	hidden := sarah()
+	hidden.From, hidden.FirstName, hidden.LastName, hidden.Company = "", "", "", ""
+	ids["hidden"] = l.receive(src, hidden)
+	for n := range 6 {
+		c := sarah()
+		c.From = call.Phone(fmt.Sprintf("+1415555%04d", 2000+n))
+		l.receive(src, c)
+	}
+	ids["delivered"] = l.receive(src, sarah())
+	l.work()
+	l.until(owner, "/calls/"+ids["delivered"].String(), "from the webhook to the last record in Zoho")
+	l.zoho.Control.Settings(org, map[string]any{"required": map[string]any{"Leads": []string{"Industry"}}})
+	for n := range 3 {
+		c := sarah()
+		c.From = call.Phone(fmt.Sprintf("+1415555%04d", 3000+n))
+		ids["refused"] = l.receive(src, c)
+	}
+	l.until(owner, "/calls/"+ids["refused"].String(), "Needs you")
+	l.until(owner, "/", "3 need you")
+	return ids
+}
+
+func TestFullLogInABrowser(t *testing.T) {
+	l := newLine(t)
+	b := browser.Open(t)
+	owner := l.Owner("ann@acme.test")
+	ids := l.full(owner)
+	signIn(b, l.Site, "ann@acme.test")
+	pages := map[string]string{
+		"home": "/", "calls": "/calls", "calls-needs": "/calls?status=needs_attention&days=30",
+		"replay": "/calls/replay?like=" + ids["refused"].String(),
+	}
+	for name, id := range ids {
+		pages["call-"+name] = "/calls/" + id.String()
+	}
+	for name, path := range pages {
+		b.Check(name, l.URL+path)
+	}
+}
+
+func TestRowsComeAndMoveWithoutReload(t *testing.T) {
+	l := newLine(t)
+	b := browser.Open(t)
+	owner := l.Owner("ann@acme.test")
+	l.connect(owner)
+	src := l.source(owner)
+	signIn(b, l.Site, "ann@acme.test")
+	b.Goto(l.URL + "/calls")
+	b.Do(chromedp.WaitVisible(".empty"))
+	browser.Eval[bool](b, `window.unchanged = true`)
+	id := l.receive(src, sarah())
+	row := "#call-" + id.String()
+	b.Do(chromedp.WaitVisible(row))
+	l.work()
+	b.Do(chromedp.WaitVisible(row + " .badge.good"))
+	if !browser.Eval[bool](b, `window.unchanged === true`) {
+		t.Error("the page was loaded anew")
+	}
+	b.Goto(l.URL + "/calls/" + id.String())
+	b.Do(chromedp.WaitVisible("#call .timeline"))
+	if got := b.Text("#health"); !strings.Contains(got, "All calls delivered") {
+		t.Errorf("the pill says %q", got)
+	}
+	for _, c := range b.Complaints() {
+		t.Errorf("the browser says: %s", c)
+	}
+}
+
+func TestRowsDoNotJumpUnderASelection(t *testing.T) {
+	l := newLine(t)
+	b := browser.Open(t)
+	owner := l.Owner("ann@acme.test")
+	src := l.source(owner)
+	old := l.receive(src, sarah())
+	signIn(b, l.Site, "ann@acme.test")
+	b.Goto(l.URL + "/calls")
+	b.Do(chromedp.Click("#call-"+old.String()+" input[type=checkbox]"), chromedp.WaitVisible(".selection"))
+	fresh := l.receive(src, sarah())
+	b.Do(chromedp.WaitVisible(".fresh"))
+	if got := b.Text(".fresh"); !strings.Contains(got, "1 new call") {
+		t.Errorf("the bar says %q", got)
+	}
+	if !browser.Eval[bool](b, fmt.Sprintf(`!document.getElementById("call-%s") && document.querySelector("#call-%s input").checked`, fresh, old)) {
+		t.Error("the selection is lost, or the new row pushed it down")
+	}
+}
