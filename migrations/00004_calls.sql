@@ -55,8 +55,6 @@ CREATE INDEX calls_log_idx ON calls (tenant_id, received_at DESC, id DESC);
 CREATE INDEX calls_open_idx ON calls (tenant_id, received_at, id) WHERE status IN ('received', 'delivering');
 CREATE INDEX calls_aside_idx ON calls (tenant_id, status, received_at DESC, id DESC) WHERE status IN ('needs_attention', 'ignored');
 CREATE INDEX calls_rule_idx ON calls (tenant_id, rule, received_at DESC, id DESC) WHERE rule <> '';
--- Names are looked through newest first, in the index alone: row-level security lets no index be searched by parts of a text.
-CREATE INDEX calls_name_idx ON calls (tenant_id, received_at DESC, id DESC) INCLUDE (name) WHERE name <> '';
 CREATE INDEX calls_caller_idx ON calls (tenant_id, caller_key, received_at DESC) WHERE caller_key <> '';
 CREATE INDEX calls_source_idx ON calls (tenant_id, source_id, received_at DESC);
 CREATE INDEX calls_changed_idx ON calls (tenant_id, changed_at, id);
@@ -65,6 +63,20 @@ ALTER TABLE calls FORCE ROW LEVEL SECURITY;
 CREATE POLICY calls_own ON calls
     USING (tenant_id = ANY (string_to_array(NULLIF(current_setting('hookline.tenants', true), ''), ',')::uuid[]));
 COMMENT ON TABLE calls IS 'One phone call, as its events together tell it, and how far it has come.';
+
+CREATE TABLE call_words (
+    tenant_id   uuid        NOT NULL,
+    word        text        NOT NULL COLLATE "C", -- lower case; sorted by bytes, so that a beginning is a range
+    received_at timestamptz NOT NULL,
+    call_id     uuid        NOT NULL,
+    CONSTRAINT call_words_pkey PRIMARY KEY (tenant_id, word, received_at, call_id),
+    CONSTRAINT call_words_call_fkey FOREIGN KEY (tenant_id, call_id) REFERENCES calls (tenant_id, id) ON DELETE CASCADE
+);
+ALTER TABLE call_words ENABLE ROW LEVEL SECURITY;
+ALTER TABLE call_words FORCE ROW LEVEL SECURITY;
+CREATE POLICY call_words_own ON call_words
+    USING (tenant_id = ANY (string_to_array(NULLIF(current_setting('hookline.tenants', true), ''), ',')::uuid[]));
+COMMENT ON TABLE call_words IS 'A word of a caller''s name, to find the call by: row-level security lets no index be searched by a part of a text.';
 
 CREATE TABLE seen (
     tenant_id uuid NOT NULL,
@@ -135,8 +147,8 @@ CREATE POLICY wakes_claim ON wakes USING (current_setting('hookline.claim', true
 COMMENT ON TABLE wakes IS 'A note that a lane has new work; inserted with the work, deleted by the lane before it looks for work.';
 
 GRANT SELECT, INSERT, UPDATE ON sources, calls TO hookline_app;
-GRANT SELECT, INSERT ON seen TO hookline_app;
+GRANT SELECT, INSERT ON seen, call_words TO hookline_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON events, lanes, wakes TO hookline_app;
 
 -- +goose Down
-DROP TABLE wakes, lanes, events, seen, calls, sources;
+DROP TABLE wakes, lanes, events, seen, call_words, calls, sources;

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -49,7 +51,7 @@ type Filter struct {
 	Rule   string // name
 	Since  time.Time
 	Until  time.Time
-	Q      string // a number in any spelling, a part of a name, an id of Zoho's, ours or the provider's
+	Q      string // a number in any spelling, the beginning of a name, an id of Zoho's, ours or the provider's
 	Cursor string // of the page before
 	Limit  int    // 50; at most 200
 }
@@ -229,29 +231,56 @@ func search(ctx context.Context, tx pgx.Tx, t tenant.Tenant, q string) (found []
 	for source := range sources {
 		ids = append(ids, call.IDOf(source, q).UUID())
 	}
-	pattern := ""
+	word, pattern := "", ""
 	if digits == "" && number == "" {
-		pattern = "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(q) + "%"
+		for _, w := range wordsOf(q) {
+			if len(w) > len(word) {
+				word = w
+			}
+		}
+		pattern = "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.Join(strings.Fields(q), " ")) + "%"
 	}
 	rows, err := tx.Query(ctx, `
 		(SELECT id FROM calls WHERE tenant_id = @tenant AND id = ANY(@ids))
 		UNION
-		(SELECT id FROM calls WHERE tenant_id = @tenant AND @number <> '' AND caller_key = @number
+		(SELECT id FROM calls WHERE @number <> '' AND tenant_id = @tenant AND caller_key = @number AND caller_key <> ''
 		  ORDER BY received_at DESC LIMIT @most)
 		UNION
-		(SELECT call_id FROM deliveries WHERE tenant_id = @tenant AND @digits <> '' AND zoho_id = @digits AND zoho_id <> '')
+		(SELECT call_id FROM deliveries WHERE @digits <> '' AND tenant_id = @tenant AND zoho_id = @digits AND zoho_id <> '')
 		UNION
 		(SELECT calls.id FROM callers JOIN calls ON calls.tenant_id = callers.tenant_id AND calls.caller_key = callers.number AND calls.caller_key <> ''
-		  WHERE callers.tenant_id = @tenant AND @digits <> '' AND callers.record_id = @digits LIMIT @most)
+		  WHERE @digits <> '' AND callers.tenant_id = @tenant AND callers.record_id = @digits LIMIT @most)
 		UNION
-		(SELECT id FROM calls WHERE tenant_id = @tenant AND @pattern <> '' AND name <> '' AND name ILIKE @pattern
-		  ORDER BY received_at DESC, id DESC LIMIT @most)`,
-		pgx.StrictNamedArgs{"tenant": t.ID.UUID(), "ids": ids, "number": number, "digits": digits, "pattern": pattern, "most": maxHits})
+		(SELECT calls.id FROM (
+		     (SELECT call_id FROM call_words WHERE @word <> '' AND tenant_id = @tenant AND word = @word
+		       ORDER BY received_at DESC LIMIT @most)
+		     UNION
+		     (SELECT call_id FROM call_words WHERE @word <> '' AND tenant_id = @tenant AND word >= @word AND word < @beyond
+		       ORDER BY word, received_at DESC LIMIT @most)) AS hits
+		   JOIN calls ON calls.tenant_id = @tenant AND calls.id = hits.call_id AND calls.name ILIKE @pattern)`,
+		pgx.StrictNamedArgs{"tenant": t.ID.UUID(), "ids": ids, "number": number, "digits": digits, "word": word, "beyond": word + "\U0010FFFF",
+			"pattern": pattern, "most": maxHits})
 	if err != nil {
 		return nil, true, err
 	}
 	found, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	return found, true, err
+}
+
+// wordsOf are the words of a name by which it is found: lower case, at most six, without what is no letter or digit at
+// their ends.
+func wordsOf(name string) []string {
+	var words []string
+	for _, w := range strings.Fields(strings.ToLower(name)) {
+		w = strings.TrimFunc(w, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+		if w != "" && len(w) <= 100 && !slices.Contains(words, w) {
+			words = append(words, w)
+		}
+		if len(words) == 6 {
+			break
+		}
+	}
+	return words
 }
 
 // foldWaiting fills rows that no lane has looked at yet, because theirs is held or busy: a call is what its events
