@@ -20,7 +20,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"hookline/internal/call"
 	"hookline/internal/postgres"
 	"hookline/internal/postgres/pgtest"
 	"hookline/internal/provider"
@@ -155,15 +154,6 @@ func (d *door) wantRows(seen, events, calls int) {
 	if s, e, c := d.count("seen"), d.count("events"), d.count("calls"); s != seen || e != events || c != calls {
 		d.t.Errorf("%d seen, %d events, %d calls; want %d, %d, %d", s, e, c, seen, events, calls)
 	}
-}
-
-func (d *door) id(text string) call.ID {
-	d.t.Helper()
-	id, err := call.ParseID(text)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return id
 }
 
 func nativeBody(id string) string {

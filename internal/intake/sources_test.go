@@ -3,10 +3,7 @@ package intake
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +17,7 @@ import (
 	"hookline/internal/provider"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"
+	"hookline/internal/zoho/sandbox/sandboxtest"
 )
 
 func ringer(rung chan struct{}) func(...tenant.ID) {
@@ -146,37 +144,14 @@ func TestNewCallersHaveFreshUsableNumbers(t *testing.T) {
 	}
 }
 
-// crm is the part of a Zoho sandbox that staging needs, over real HTTP.
-func crm(t *testing.T) (*Sandbox, map[string][]map[string]any) {
-	records := map[string][]map[string]any{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		module := strings.TrimPrefix(q.URL.Path, "/_sandbox/records/")
-		if q.URL.Query().Get("org") != "org1" {
-			http.Error(w, "other org", http.StatusBadRequest)
-			return
-		}
-		if q.Method == http.MethodPost {
-			var body struct{ Data []map[string]any }
-			if err := json.NewDecoder(q.Body).Decode(&body); err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			body.Data[0]["id"] = module + fmt.Sprint(len(records[module]))
-			records[module] = append(records[module], body.Data[0])
-			_ = json.NewEncoder(w).Encode(map[string]any{"data": []any{map[string]any{"id": body.Data[0]["id"]}}})
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"data": records[module]})
-	}))
-	t.Cleanup(server.Close)
-	return &Sandbox{URL: server.URL + "/", Org: "org1", HTTP: server.Client()}, records
-}
-
 func TestSendPostsEachCallOnceAndPutsThePersonInTheSandboxOnce(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
 	o := d.source("native")
-	sandbox, records := crm(t)
+	box := sandboxtest.New(t)
+	zoho := box.Control
+	org := zoho.NewOrg("enterprise", "us").OrgID
+	sandbox := &Sandbox{URL: box.URL, Org: org}
 	var out bytes.Buffer
 	s := Sending{URL: o.URL, Secret: o.Secrets[0], Count: 3, Out: &out, Preset: "open-deal", Sandbox: sandbox, HTTP: d.server.Client()}
 	for range 2 {
@@ -184,8 +159,9 @@ func TestSendPostsEachCallOnceAndPutsThePersonInTheSandboxOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(records["Contacts"]) != 1 || len(records["Deals"]) != 1 || len(records["Accounts"]) != 1 {
-		t.Errorf("in the sandbox: %v", records)
+	contacts, deals := zoho.Records(org, "Contacts"), zoho.Records(org, "Deals")
+	if len(contacts) != 1 || len(deals) != 1 || len(zoho.Records(org, "Accounts")) != 1 || deals[0].Ref("Contact_Name") != contacts[0].ID() || contacts[0].Text("Phone") != "(415) 555-0133" {
+		t.Errorf("in the sandbox: %v %v", contacts, deals)
 	}
 	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 8 || !strings.HasPrefix(lines[3], "total 3: 3 stored, 0 seen before, 0 not read as a call, 0 not taken") {
 		t.Errorf("%s", out.String())
