@@ -78,6 +78,9 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 		return err
 	}
 	end.add(p.close)
+	if err := checkKeys(ctx, p.db, p.keys); err != nil {
+		return err
+	}
 	if d.server != nil {
 		// The data directory is locked by us: no other worker lives, and a killed one's lanes need not wait.
 		if err := delivery.Reclaim(ctx, p.db); err != nil {
