@@ -31,9 +31,9 @@ import (
 // line is the whole line for a test: a site, a Zoho sandbox, and a worker between them.
 type line struct {
 	*servertest.Site
-	t        testing.TB
-	zoho     *sandboxtest.Server
-	links    *connection.Connections
+	t     testing.TB
+	zoho  *sandboxtest.Server
+	links *connection.Connections
 }
 
 func newLine(t testing.TB) *line {

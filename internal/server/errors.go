@@ -72,7 +72,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		p.Ask = s.owners(c)
 	}
 	p.Frame = s.frame(c, p.Title, "")
-	p.Frame.Live = "" // it holds a moment, and two answers for what is not there are the same bytes
+	p.Frame.Live = ""  // it holds a moment, and two answers for what is not there are the same bytes
 	p.Frame.Path = "/" // not the one asked for: the page is the same whatever was asked
 	var renderErr error
 	if p.Frame.Person != "" {

@@ -54,7 +54,7 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 	if p := owner.Post("/rules/buying/switch", url.Values{"version": {"1"}, "on": {"0"}}); p.Status != 303 || !liveRules(t, owner).Rules[2].Off {
 		t.Errorf("switch: %d", p.Status)
 	}
-	t.Run("every default rule's form gives the same rule back", func(t *testing.T) {
+	t.Run("every default rule is edited by its questions, not as JSON", func(t *testing.T) {
 		for _, r := range routing.DefaultSet().Rules {
 			p := owner.Get("/rules/" + r.ID)
 			if p.Status != 200 || strings.Contains(p.Body, "edited as JSON") {

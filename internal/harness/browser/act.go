@@ -52,10 +52,15 @@ func (b *Browser) URL() string {
 	return Eval[string](b, `location.href`)
 }
 
-// Click presses the visible link or button that says exactly the words, with the mouse, as soon as it can be hit.
+// Click presses the visible link or button that says exactly the words, with the mouse, as soon as it can be hit. What only
+// screen readers are told does not count.
 func (b *Browser) Click(words string) {
 	b.t.Helper()
-	b.press(fmt.Sprintf(`[...document.querySelectorAll("a, button, summary, label")].find(e => e.innerText.trim() === %s && e.checkVisibility() && !e.matches("[aria-hidden]"))`, quoted(words)))
+	b.press(fmt.Sprintf(`[...document.querySelectorAll("a, button, summary, label")].find(e => {
+		const seen = e.cloneNode(true);
+		seen.querySelectorAll(".sr").forEach(part => part.remove());
+		return seen.textContent.trim() === %s && e.checkVisibility() && !e.matches("[aria-hidden]");
+	})`, quoted(words)))
 }
 
 // ClickOn presses the first element that matches the CSS selector.
