@@ -97,11 +97,12 @@ CREATE TABLE events (
     call_id    uuid        NOT NULL,
     source_id  uuid        NOT NULL,
     kind       text        NOT NULL, -- completed, updated, unreadable
-    normalised jsonb       NOT NULL, -- what this event says of the call
+    normalised json        NOT NULL, -- what this event says of the call; read whole, never searched
     raw        bytea,                -- body as received, compressed, sealed; null once its retention is over
-    headers    jsonb       NOT NULL DEFAULT '{}', -- content type and the like; never a signature or a token
+    headers    json        NOT NULL DEFAULT '{}', -- content type and the like; never a signature or a token
     CONSTRAINT events_pkey PRIMARY KEY (tenant_id, id, at)
 ) PARTITION BY RANGE (at);
+ALTER TABLE events ALTER raw SET STORAGE EXTERNAL; -- sealed bytes do not shrink: PostgreSQL need not try
 CREATE INDEX events_call_idx ON events (tenant_id, call_id);
 ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE events FORCE ROW LEVEL SECURITY;
