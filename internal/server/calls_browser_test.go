@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +65,7 @@ func (l *line) full(owner *servertest.Browser) map[string]call.ID {
 	l.receive(src, emoji)
 	hidden := sarah()
 	hidden.From, hidden.FirstName, hidden.LastName, hidden.Company = "", "", "", ""
-	ids["hidden"] = l.receive(src, hidden)
+	l.receive(src, hidden)
 	for n := range 6 {
 		c := sarah()
 		c.From = call.Phone(fmt.Sprintf("+1415555%04d", 2000+n))
@@ -93,11 +95,25 @@ func TestFullLogInABrowser(t *testing.T) {
 		"home": "/", "calls": "/calls", "calls-needs": "/calls?status=needs_attention&days=30",
 		"replay": "/calls/replay?like=" + ids["refused"].String(),
 	}
-	for name, id := range ids {
-		pages["call-"+name] = "/calls/" + id.String()
+	for _, name := range []string{"long", "right-to-left", "refused"} {
+		pages["call-"+name] = "/calls/" + ids[name].String()
 	}
 	for name, path := range pages {
 		b.Check(name, l.URL+path)
+	}
+	for _, width := range []int64{1440, 360} {
+		b.Size(width, 900)
+		b.Goto(l.URL + "/calls/" + ids["refused"].String())
+		browser.Eval[bool](b, `document.querySelectorAll("details.disclose").forEach((d) => { d.open = true; }), true`)
+		for _, f := range b.Axe() {
+			t.Errorf("a call with everything opened at %d px: axe: %s", width, f)
+		}
+		if n := b.Overflow(); n > 0 {
+			t.Errorf("a call with everything opened at %d px: %d px wider than the window", width, n)
+		}
+		if shots := os.Getenv("HOOKLINE_SHOTS"); shots != "" {
+			b.Screenshot(filepath.Join(shots, fmt.Sprintf("call-opened-%d.png", width)))
+		}
 	}
 }
 

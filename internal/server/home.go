@@ -54,7 +54,9 @@ func (s *Server) home(c echo.Context) error {
 		}
 	}
 	view.Stats = statsOf(figures)
-	view.Hours = hoursOf(figures.Hours, today)
+	if figures.Received > 0 {
+		view.Hours = hoursOf(figures.Hours, today)
+	}
 	view.Latest = s.callRows(c, latest.Calls)
 	if figures.NeedsYou > 0 {
 		needs, err := delivery.ListCalls(ctx(c), s.DB, m.Tenant, delivery.Filter{Status: delivery.NeedsAttention, Limit: 5})
@@ -87,7 +89,11 @@ func (s *Server) setUp(c echo.Context, began time.Time, link connection.Connecti
 		if at.IsZero() {
 			return ""
 		}
-		return "after " + took(max(0, at.Sub(began)).Truncate(time.Second))
+		d := at.Sub(began).Truncate(time.Second)
+		if d <= 0 {
+			return "at once"
+		}
+		return "after " + took(d)
 	}
 	steps := []ui.Step{
 		{Title: "Connect Zoho", Text: "One click, then say yes at Zoho.", Done: link.Status == connection.Connected, Took: after(link.ConnectedAt)},
