@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,5 +162,51 @@ func TestRowsDoNotJumpUnderASelection(t *testing.T) {
 	}
 	if !browser.Eval[bool](b, fmt.Sprintf(`!document.getElementById("call-%s") && document.querySelector("#call-%s input").checked`, fresh, old)) {
 		t.Error("the selection is lost, or the new row pushed it down")
+	}
+}
+
+// payloads try to run a script from wherever a caller's words are shown.
+var payloads = []string{
+	`<script>alert(1)</script>`, `<ScRiPt>alert(1)</sCrIpT>`, `"><script>alert(1)</script>`, `</td><script>alert(1)</script>`,
+	`</title><script>alert(1)</script>`, `</textarea><script>alert(1)</script>`, `</template><script>alert(1)</script>`, `<!--<script>alert(1)-->`,
+	`<img src=x onerror=alert(1)>`, `"><img src=x onerror=alert(1)>`, `<img/src=x/onerror=alert(1)>`, `<svg onload=alert(1)>`, `<svg/onload=alert(1)>`,
+	`<svg><script>alert(1)</script></svg>`, `<svg><animate onbegin=alert(1) attributeName=x dur=1s>`, `<math><mi xlink:href="javascript:alert(1)">x`,
+	`<body onload=alert(1)>`, `<iframe src="javascript:alert(1)">`, `<iframe srcdoc="<script>alert(1)</script>">`, `<object data="javascript:alert(1)">`,
+	`<embed src="javascript:alert(1)">`, `<details open ontoggle=alert(1)>`, `<input autofocus onfocus=alert(1)>`, `<video><source onerror=alert(1)>`,
+	`<audio src=x onerror=alert(1)>`, `<marquee onstart=alert(1)>`, `<a href="javascript:alert(1)">x</a>`, `javascript:alert(1)`, `JaVaScRiPt:alert(1)`,
+	`data:text/html,<script>alert(1)</script>`, `" onmouseover="alert(1)`, `' onfocus='alert(1)' autofocus='`, `<style>@import 'javascript:alert(1)'</style>`,
+	`<link rel=stylesheet href=//evil.test/x.css>`, `<base href=//evil.test/>`, `<meta http-equiv=refresh content="0;url=javascript:alert(1)">`,
+	`<form action=//evil.test><input type=submit>`, `<div hx-get="/logout" hx-trigger="load">`, `<div hx-on:load="alert(1)">`, `{{constructor.constructor('alert(1)')()}}`,
+	`\u003cscript\u003ealert(1)\u003c/script\u003e`, `&lt;script&gt;alert(1)&lt;/script&gt;`,
+}
+
+func TestNoWordsOfACallerRunInABrowser(t *testing.T) {
+	l := newLine(t)
+	b := browser.Open(t)
+	owner := l.Owner("ann@acme.test")
+	src := l.source(owner)
+	var ids []call.ID
+	for _, x := range payloads {
+		ids = append(ids, l.receive(src, call.Call{
+			Direction: call.Inbound, Status: call.Completed, From: "+14155550123", To: "+14155550100", FirstName: x, LastName: x, Company: x, Summary: x,
+			Intent: x, Agent: x, RecordingURL: x, Answers: map[string]any{x: x}, Transcript: []call.Turn{{Role: call.Caller, Text: x}},
+		}))
+	}
+	signIn(b, l.Site, "ann@acme.test")
+	opened := []string{"/", "/calls", "/calls?q=" + url.QueryEscape(payloads[0]), "/calls/replay?id=" + ids[0].String()}
+	for _, id := range ids {
+		opened = append(opened, "/calls/"+id.String())
+	}
+	for _, path := range opened {
+		b.Goto(l.URL + path)
+		if n := browser.Eval[int](b, `document.scripts.length`); n != 3 {
+			t.Errorf("GET %s has %d scripts, want the 3 of every page", path, n)
+		}
+		if planted := browser.Eval[int](b, `document.querySelectorAll("main :is(iframe, object, embed, style, link, base, meta, marquee, video, audio, [onerror], [onload], [onfocus], [hx-get='/logout'], a[href^='javascript' i], a[href^='data' i])").length`); planted > 0 {
+			t.Errorf("GET %s has %d planted elements", path, planted)
+		}
+		for _, c := range b.Complaints() {
+			t.Errorf("GET %s: the browser says: %s", path, c)
+		}
 	}
 }

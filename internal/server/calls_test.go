@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"hookline/internal/account"
@@ -22,6 +23,7 @@ import (
 	"hookline/internal/connection"
 	"hookline/internal/delivery"
 	"hookline/internal/intake"
+	"hookline/internal/mapping"
 	"hookline/internal/server"
 	"hookline/internal/server/servertest"
 	"hookline/internal/zoho"
@@ -254,7 +256,7 @@ func TestRawEventIsAFileAndNeverAPage(t *testing.T) {
 	}
 }
 
-func TestRefusedFieldIsNamedAndReplayedAfterTheFix(t *testing.T) {
+func TestRefusedFieldIsNamedAndReplayedOnceZohoDoesWithout(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	owner := l.Owner("ann@acme.test")
@@ -287,6 +289,62 @@ func TestRefusedFieldIsNamedAndReplayedAfterTheFix(t *testing.T) {
 	l.until(owner, "/calls/"+id.String(), "from the webhook to the last record in Zoho")
 	if n := len(l.zoho.Control.Records(org, "Leads")); n != 1 {
 		t.Errorf("%d Leads, want 1", n)
+	}
+}
+
+func TestCallsLikeItAreReplayedTogetherAfterTheMappingIsMended(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	owner := l.Owner("ann@acme.test")
+	org := l.connect(owner)
+	l.zoho.Control.Settings(org, map[string]any{"required": map[string]any{"Leads": []string{"Industry"}}})
+	l.work()
+	src := l.source(owner)
+	var ids []string
+	for n := range 3 {
+		c := sarah()
+		c.From = call.Phone(fmt.Sprintf("+1415555%04d", 3000+n))
+		ids = append(ids, l.receive(src, c).String())
+	}
+	for _, id := range ids {
+		l.until(owner, "/calls/"+id, "Needs you")
+	}
+	if p := owner.Get("/calls/" + ids[0]); !strings.Contains(p.Body, "Replay this and 2 like it") {
+		t.Errorf("the page does not offer the calls like it: %.1500s", visible(p.Body))
+	}
+	err := l.DB.InTenant(t.Context(), owner.Tenant, func(tx pgx.Tx) error {
+		set, err := mapping.Live(t.Context(), tx, owner.Tenant)
+		if err != nil {
+			return err
+		}
+		set.Modules["Leads"] = append(set.Modules["Leads"], mapping.Row{Field: "Industry", Value: "Large Enterprise"})
+		_, err = mapping.Save(t.Context(), tx, owner.Tenant, owner.Email, set.Version, set, "Leads", nil, "")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := owner.Get("/calls/replay?like=" + ids[0])
+	if !strings.Contains(ask.Body, "Replay 3 calls?") {
+		t.Fatalf("the question: %s", visible(ask.Body))
+	}
+	if p := owner.Post("/calls/replay", url.Values{"id": ids, "config": {"current"}, "back": {"/calls"}}); p.Status != http.StatusSeeOther {
+		t.Fatalf("replay: %d %s", p.Status, visible(p.Body))
+	}
+	for _, id := range ids {
+		p := l.until(owner, "/calls/"+id, "from the webhook to the last record in Zoho")
+		if !strings.Contains(visible(p.Body), "mapping 1") {
+			t.Error("the decision does not name the mended mapping")
+		}
+	}
+	leads := l.zoho.Control.Records(org, "Leads")
+	if len(leads) != 3 {
+		t.Errorf("%d Leads, want one a caller", len(leads))
+	}
+	for _, lead := range leads {
+		if lead.Text("Industry") != "Large Enterprise" {
+			t.Errorf("a Lead without the mended field: %v", lead)
+		}
 	}
 }
 

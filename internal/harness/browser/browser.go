@@ -133,11 +133,11 @@ func (b *Browser) Size(width, height int64) {
 	b.Do(chromedp.EmulateViewport(width, height))
 }
 
-// Scheme makes the system ask for light or dark.
+// Scheme makes the system ask for light or dark, and for no motion, so that colours are what they are at once.
 func (b *Browser) Scheme(name string) {
 	b.t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}},
 	})
 	if err != nil {
 		b.t.Fatalf("in the browser: %v", err)
@@ -182,19 +182,26 @@ func (b *Browser) Overflow() int {
 }
 
 // Axe runs axe-core over the page as it stands, for WCAG 2.2 A and AA and axe's best practices, and says what it
-// found, one line a fault.
-func (b *Browser) Axe() []string {
+// found, one line a fault. With rules given it asks those alone.
+func (b *Browser) Axe(rules ...string) []string {
 	b.t.Helper()
-	script, err := os.ReadFile(axePath())
-	if err != nil {
-		b.t.Fatal(err)
+	if !Eval[bool](b, `typeof axe !== "undefined"`) {
+		script, err := os.ReadFile(axePath())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		// Evaluated by the debugger, which the page's content security policy does not bind.
+		Eval[bool](b, string(script)+"; true")
 	}
-	// Evaluated by the debugger, which the page's content security policy does not bind.
-	b.Do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](string(script)+"; true"))
-		return err
-	}))
-	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`axe.run(document, {resultTypes: ["violations"]}).then(r =>
+	options := `{resultTypes: ["violations"]}`
+	if len(rules) > 0 {
+		names, err := json.Marshal(rules)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		options = `{resultTypes: ["violations"], runOnly: {type: "rule", values: ` + string(names) + `}}`
+	}
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`axe.run(document, `+options+`).then(r =>
 		JSON.stringify(r.violations.flatMap(v => v.nodes.map(n => v.id + " (" + v.impact + "): " + n.target.join(" ") + " — " + (n.any.concat(n.all, n.none)[0]?.message || v.help)))))`,
 		awaitPromise))
 	if err != nil {
@@ -216,21 +223,25 @@ func axePath() string {
 }
 
 // Check is what every page must hold at 1440 and 360 px, light and dark: axe finds nothing, nothing is cut off, the
-// browser complains about nothing. With HOOKLINE_SHOTS set to a folder it leaves screenshots there, named by name.
+// browser complains about nothing. In the dark the page is the same but for its colours, so there axe is asked for
+// contrast alone. With HOOKLINE_SHOTS set to a folder it leaves screenshots there, named by name.
 func (b *Browser) Check(name, url string) {
 	b.t.Helper()
 	shots := os.Getenv("HOOKLINE_SHOTS")
-	for _, width := range []int64{1440, 360} {
+	for _, window := range []struct{ width, height int64 }{{1440, 900}, {360, 740}} {
+		b.Size(window.width, window.height)
+		b.Scheme("light")
+		b.Goto(url)
 		for _, scheme := range []string{"light", "dark"} {
-			height := int64(900)
-			if width < 500 {
-				height = 740
+			where := fmt.Sprintf("%s at %d px, %s", name, window.width, scheme)
+			var faults []string
+			if scheme == "light" {
+				faults = b.Axe()
+			} else {
+				b.Scheme("dark")
+				faults = b.Axe("color-contrast")
 			}
-			b.Size(width, height)
-			b.Scheme(scheme)
-			b.Goto(url)
-			where := fmt.Sprintf("%s at %d px, %s", name, width, scheme)
-			for _, f := range b.Axe() {
+			for _, f := range faults {
 				b.t.Errorf("%s: axe: %s", where, f)
 			}
 			if n := b.Overflow(); n > 0 {
@@ -243,7 +254,7 @@ func (b *Browser) Check(name, url string) {
 				b.t.Errorf("%s: the browser says: %s", where, c)
 			}
 			if shots != "" {
-				b.Screenshot(filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)))
+				b.Screenshot(filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, window.width, scheme)))
 			}
 		}
 	}
