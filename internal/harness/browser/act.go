@@ -118,6 +118,10 @@ func (b *Browser) Adopt(beginning string) (back func()) {
 			if tab.Type == "page" && len(tab.URL) >= len(beginning) && tab.URL[:len(beginning)] == beginning {
 				first := b.ctx
 				opened, leave := chromedp.NewContext(first, chromedp.WithTargetID(tab.TargetID))
+				// The first action attaches the tab, and the tab ends with that action's context.
+				if err := chromedp.Do(opened, chromedp.WaitReady("html")); err != nil {
+					b.t.Fatalf("in the browser: %v", err)
+				}
 				b.ctx = opened
 				return func() { leave(); b.ctx = first }
 			}

@@ -113,10 +113,12 @@ func (b *Browser) Complaints() []string {
 // Context is chromedp's, for actions that this package has no word for.
 func (b *Browser) Context() context.Context { return b.ctx }
 
-// Do runs actions, and fails the test when one does.
+// Do runs actions, and fails the test when one does or when they take longer than Patience.
 func (b *Browser) Do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
+	ctx, cancel := context.WithTimeout(b.ctx, Patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
 		b.t.Fatalf("in the browser: %v", err)
 	}
 }
@@ -153,7 +155,9 @@ func (b *Browser) Text(selector string) string {
 // Eval runs a script's expression in the page.
 func Eval[T any](b *Browser, expression string) T {
 	b.t.Helper()
-	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	ctx, cancel := context.WithTimeout(b.ctx, Patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
 		b.t.Fatalf("in the browser: %v", err)
 	}
