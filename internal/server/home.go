@@ -50,6 +50,7 @@ func (s *Server) home(c echo.Context) error {
 		began := m.Tenant.CreatedAt
 		view.SetUp = &page.SetUp{Elapsed: took(now.Sub(began).Truncate(time.Second)) + " since sign-up", Steps: s.setUp(c, began, link, sources, received, delivered)}
 		if done {
+			view.SetUp.Done = true
 			view.SetUp.Elapsed = "Done in " + took(delivered.Sub(began).Truncate(time.Second))
 		}
 	}
