@@ -16,6 +16,7 @@ import (
 var (
 	errBusy     = errors.New("not stored in time")
 	errDraining = errors.New("shutting down")
+	errPanicked = errors.New("storing panicked")
 )
 
 // committers store what requests bring, as many at a time as are waiting: while one transaction commits, the next
@@ -96,6 +97,7 @@ func (c *committers) run() {
 	}
 }
 
+// commit stores a batch whole or, where one row spoils it for all, each half by itself: the bad one ends up alone.
 func (c *committers) commit(batch []*waiting) {
 	now := time.Now()
 	arrivals := make([]*arrival, 0, len(batch))
@@ -111,34 +113,25 @@ func (c *committers) commit(batch []*waiting) {
 		return
 	}
 	results, err := c.try(arrivals)
-	if err == nil {
-		for i, w := range live {
-			w.answer <- outcome{stored: results[i]}
-		}
+	if half := len(live) / 2; half > 0 && isOneRowsFault(err) {
+		c.log.Warn("events not stored together", "count", len(live), "err", err)
+		c.commit(live[:half])
+		c.commit(live[half:])
 		return
 	}
-	c.log.Warn("events not stored", "count", len(live), "err", err)
-	if len(live) == 1 || !isOneRowsFault(err) {
-		for _, w := range live {
-			w.answer <- outcome{err: err}
-		}
-		return
+	if err != nil {
+		c.log.Error("events not stored", "count", len(live), "tenant", live[0].tenant.String(), "err", err)
+		results = make([]stored, len(live))
 	}
-	for _, w := range live { // one spoils it for all: each by itself, then
-		results, err := c.try([]*arrival{w.arrival})
-		if err != nil {
-			c.log.Error("event cannot be stored", "tenant", w.tenant.String(), "err", err)
-			w.answer <- outcome{err: err}
-			continue
-		}
-		w.answer <- outcome{stored: results[0]}
+	for i, w := range live {
+		w.answer <- outcome{results[i], err}
 	}
 }
 
 func (c *committers) try(arrivals []*arrival) (results []stored, err error) {
 	defer func() { // a fault of ours costs these events a 503, not every tenant the program
 		if p := recover(); p != nil {
-			results, err = nil, fmt.Errorf("storing panicked: %v\n%s", p, debug.Stack())
+			results, err = nil, fmt.Errorf("%w: %v\n%s", errPanicked, p, debug.Stack())
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), c.within)

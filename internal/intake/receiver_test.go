@@ -495,7 +495,7 @@ func TestTransactionIsWholeOrNothing(t *testing.T) {
 
 func TestOneEventThatCannotBeStoredSpoilsNoOthers(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, func(deps *Deps) { deps.Committers = 1 })
+	d := newDoor(t, func(deps *Deps) { deps.Committers, deps.Within = 1, time.Minute })
 	o := d.source("native")
 	d.owner(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF NEW.provider_call_id = 'bad' THEN RAISE EXCEPTION 'spoiled' USING ERRCODE = '22000'; END IF; RETURN NEW; END $$;

@@ -259,7 +259,7 @@ func appendCalls(ctx context.Context, tx pgx.Tx, added []*arrival, place map[*ar
 func isOneRowsFault(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return false
+		return errors.Is(err, errPanicked)
 	}
 	switch {
 	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "53"), strings.HasPrefix(pg.Code, "57"), strings.HasPrefix(pg.Code, "58"), strings.HasPrefix(pg.Code, "XX"):

@@ -207,7 +207,7 @@ func TestACallsPageTellsTheWholeStory(t *testing.T) {
 	p := l.until(owner, "/calls/"+id.String(), "from the webhook to the last record in Zoho")
 	text := visible(p.Body)
 	for _, want := range []string{
-		"Sarah Johnson", "(415) 555-0123", "Received and checked", "Looked up in Zoho", "Decided", "Leads written", "Delivered", "When are you open?",
+		"Sarah Johnson", "(415) 555-0123", "Received and checked", "Looked up in Zoho", "Decided", "Lead written in Zoho", "Delivered", "When are you open?",
 		"Nobody with this number: a new caller", "Fired", "Does not fit", "Open Lead in Zoho", "Create the Lead", "Log the Call", "Inbound Call",
 		"POST /crm/v8/Leads", "$ZOHO_ACCESS_TOKEN", "The call", "call_id",
 	} {

@@ -193,10 +193,12 @@ func TestNoGetChangesAnything(t *testing.T) {
 	owner := s.Owner("ann@acme.test")
 	s.Visitor().Post("/signup", signUpForm("bob@acme.test"))
 	link := linkIn(t, s, "bob@acme.test")
-	const rows = `SELECT (SELECT count(*) FROM people) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM keys) + (SELECT count(*) FROM mails) + (SELECT count(*) FROM audit) + (SELECT count(*) FROM tenants)`
+	// That data left, and that a callback was refused, is written down; nothing else is.
+	const rows = `SELECT (SELECT count(*) FROM people) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM keys) + (SELECT count(*) FROM mails) + (SELECT count(*) FROM tenants) +
+		(SELECT count(*) FROM audit WHERE action NOT IN ('calls.exported', 'zoho.callback_refused'))`
 	before := countRows(t, s, rows)
 	walk(t, s, func(method, path, needs string) {
-		if method == http.MethodGet {
+		if method == http.MethodGet && path != "/live" { // the stream never ends
 			owner.Get(filled(path))
 		}
 	})

@@ -888,7 +888,7 @@ func Replay(v ReplayView) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: "rotate-cw", Title: "No call to replay", Text: v.Text, Acts: ui.Link(ui.LinkProps{Label: "Back", Href: v.Cancel})}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Top: true, Icon: "rotate-cw", Title: "No call to replay", Text: v.Text, Acts: ui.Link(ui.LinkProps{Label: "Back", Href: v.Cancel})}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

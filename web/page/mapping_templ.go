@@ -303,7 +303,7 @@ func Mapping(v MappingView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if len(v.Rows) == 0 {
-					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: "table-properties", Title: "Nothing is mapped here", Text: "Add a field below to fill it in."}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Top: true, Icon: "table-properties", Title: "Nothing is mapped here", Text: "Add a field below to fill it in."}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

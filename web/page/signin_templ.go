@@ -642,7 +642,7 @@ func KeptMails(v KeptMailView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(v.Mails) == 0 {
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: "mail", Title: "No mail yet", Text: "Sign up, and the mail that confirms your address will be here."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Top: true, Icon: "mail", Title: "No mail yet", Text: "Sign up, and the mail that confirms your address will be here."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -118,7 +118,7 @@ func Sources(v SourcesView) templ.Component {
 							}()
 						}
 						ctx = templ.InitializeContext(ctx)
-						templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: "webhook", Title: "No source yet", Text: "Here will be the addresses that your phone systems send calls to. An owner or admin can add the first one."}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Top: true, Icon: "webhook", Title: "No source yet", Text: "Here will be the addresses that your phone systems send calls to. An owner or admin can add the first one."}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

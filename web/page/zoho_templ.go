@@ -1283,7 +1283,7 @@ func ZohoRefusedPage(f layout.Frame, sentence string) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: "shield", Title: "This answer was not used", Text: sentence, Acts: ui.Link(ui.LinkProps{Label: "To the Zoho page", Href: "/zoho", Kind: "primary"})}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Top: true, Icon: "shield", Title: "This answer was not used", Text: sentence, Acts: ui.Link(ui.LinkProps{Label: "To the Zoho page", Href: "/zoho", Kind: "primary"})}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

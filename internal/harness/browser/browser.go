@@ -231,35 +231,42 @@ func axePath() string {
 // contrast alone. With HOOKLINE_SHOTS set to a folder it leaves screenshots there, named by name.
 func (b *Browser) Check(name, url string) {
 	b.t.Helper()
-	shots := os.Getenv("HOOKLINE_SHOTS")
-	for _, window := range []struct{ width, height int64 }{{1440, 900}, {360, 740}} {
-		b.Size(window.width, window.height)
-		b.Scheme("light")
-		b.Goto(url)
-		for _, scheme := range []string{"light", "dark"} {
-			where := fmt.Sprintf("%s at %d px, %s", name, window.width, scheme)
-			var faults []string
-			if scheme == "light" {
-				faults = b.Axe()
-			} else {
-				b.Scheme("dark")
-				faults = b.Axe("color-contrast")
-			}
-			for _, f := range faults {
-				b.t.Errorf("%s: axe: %s", where, f)
-			}
-			if n := b.Overflow(); n > 0 {
-				b.t.Errorf("%s: %d px wider than the window", where, n)
-			}
-			for _, c := range b.Complaints() {
-				if strings.Contains(c, "the server responded with a status of 4") {
-					continue // error pages are looked at, too
-				}
-				b.t.Errorf("%s: the browser says: %s", where, c)
-			}
-			if shots != "" {
-				b.Screenshot(filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, window.width, scheme)))
-			}
+	for _, width := range []int64{1440, 360} {
+		b.look(name, url, width)
+	}
+}
+
+// Glance is Check at one width, 360 px, where everything must fit.
+func (b *Browser) Glance(name, url string) {
+	b.t.Helper()
+	b.look(name, url, 360)
+}
+
+func (b *Browser) look(name, url string, width int64) {
+	b.t.Helper()
+	b.Size(width, 900)
+	b.Scheme("light")
+	b.Goto(url)
+	b.holds(fmt.Sprintf("%s-%d-light", name, width), b.Axe())
+	b.Scheme("dark")
+	b.holds(fmt.Sprintf("%s-%d-dark", name, width), b.Axe("color-contrast"))
+}
+
+func (b *Browser) holds(where string, faults []string) {
+	b.t.Helper()
+	for _, f := range faults {
+		b.t.Errorf("%s: axe: %s", where, f)
+	}
+	if n := b.Overflow(); n > 0 {
+		b.t.Errorf("%s: %d px wider than the window", where, n)
+	}
+	for _, c := range b.Complaints() {
+		if strings.Contains(c, "the server responded with a status of 4") {
+			continue // error pages are looked at, too
 		}
+		b.t.Errorf("%s: the browser says: %s", where, c)
+	}
+	if shots := os.Getenv("HOOKLINE_SHOTS"); shots != "" {
+		b.Screenshot(filepath.Join(shots, where+".png"))
 	}
 }

@@ -728,12 +728,12 @@ func TestBehaviour40LimitsOfAnEdition(t *testing.T) {
 			return data(out...)
 		}
 		var id string
-		for want, do := range map[int]func(){
-			1: func() { id = c.do("POST", "/crm/v8/Leads", leads(10)).wants(201).text("data", 0, "details", "id") },
-			2: func() { c.do("POST", "/crm/v8/Leads", leads(11)).wants(201) },
-			3: func() { c.coql("select id from Leads where Last_Name = 'x' limit 2000").wants(200) },
+		for i, do := range []func(){
+			func() { id = c.do("POST", "/crm/v8/Leads", leads(10)).wants(201).text("data", 0, "details", "id") },
+			func() { c.do("POST", "/crm/v8/Leads", leads(11)).wants(201) },
+			func() { c.coql("select id from Leads where Last_Name = 'x' limit 2000").wants(200) },
 		} {
-			if got := used(do); got != want {
+			if got, want := used(do), i+1; got != want {
 				t.Errorf("%d credits, want %d", got, want)
 			}
 		}

@@ -69,7 +69,7 @@ func (j *journal) close() error {
 	if j.file == nil {
 		return nil
 	}
-	err := j.file.Close()
+	err := errors.Join(unlock(j.file), j.file.Close())
 	j.file = nil
 	return err
 }
@@ -221,6 +221,10 @@ func (s *Sandbox) open(dir string) error {
 }
 
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// unlock gives the lock up at once. Closing alone would leave it to a child process that is just being started and
+// has not let go of what it inherited.
+func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
 // load applies every whole line, and says how many there were and where the last ends.
 func (s *Sandbox) load(file *os.File) (lines int, good int64, err error) {
