@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -215,13 +216,18 @@ func (s *System) Records(ctx context.Context, t Tenant, module string) ([]map[st
 	return answer.Data, err
 }
 
+// freeAddr finds a port that stays free while the program that listens there is down: none of those that the system
+// hands to whoever connects or listens without a wish.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10000+rand.IntN(20000)))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String(), nil
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("no port of 127.0.0.1 between 10000 and 30000 is free")
 }
 
 // waitFor asks url until it answers 200, the process ends or ctx does.
