@@ -497,39 +497,6 @@ func TestTextOfCallersIsNeverMarkup(t *testing.T) {
 	}
 }
 
-func TestForeignCallsGiveTheSamePageAsUnknownOnes(t *testing.T) {
-	t.Parallel()
-	l := newLine(t)
-	a, b := l.Owner("a@a.test"), l.Owner("b@b.test")
-	foreign := l.receive(l.source(b), sarah()).String()
-	random := uuid.NewString()
-	same := func(what string, of, with servertest.Page) {
-		if of.Status != http.StatusNotFound || strings.ReplaceAll(of.Body, foreign, random) != with.Body {
-			t.Errorf("%s: foreign %d, random %d; the answers must be the same bytes", what, of.Status, with.Status)
-		}
-	}
-	live := regexp.MustCompile(`/live\?since=[\w.]+`)
-	get := func(path string) servertest.Page {
-		p := a.Get(path)
-		p.Body = live.ReplaceAllString(p.Body, "/live")
-		return p
-	}
-	post := func(path string, form url.Values) servertest.Page {
-		p := a.Post(path, form)
-		p.Body = live.ReplaceAllString(p.Body, "/live")
-		return p
-	}
-	same("a call", get("/calls/"+foreign), get("/calls/"+random))
-	same("its event", get("/calls/"+foreign+"/events/"+uuid.NewString()), get("/calls/"+random+"/events/"+uuid.NewString()))
-	same("the question", get("/calls/replay?id="+foreign), get("/calls/replay?id="+random))
-	same("like it", get("/calls/replay?like="+foreign), get("/calls/replay?like="+random))
-	same("replay", post("/calls/replay", url.Values{"id": {foreign}}), post("/calls/replay", url.Values{"id": {random}}))
-	same("settle", post("/calls/"+foreign+"/settle", url.Values{"slot": {"lead"}}), post("/calls/"+random+"/settle", url.Values{"slot": {"lead"}}))
-	if p := a.Get("/calls?q=" + foreign); strings.Contains(p.Body, "call-"+foreign) {
-		t.Error("another tenant's call is found")
-	}
-}
-
 // stream opens the live stream and hands its lines on.
 func (l *line) stream(b *servertest.Browser, lastID string) (lines <-chan string, status int) {
 	l.t.Helper()
