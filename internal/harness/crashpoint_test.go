@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"syscall"
@@ -39,7 +40,8 @@ var crashPoints = []struct {
 	{"P17", "all is recorded, the lane not given back", []int{1}},
 }
 
-// Whatever the place at which the program is killed, every acknowledged call is in the CRM once.
+// Whatever the place at which the program is killed, every acknowledged call is in the CRM once. Usually each place is
+// tried at one visit; HOOKLINE_CHAOS=full tries them all.
 func TestKillAtEachCrashPointLosesNothingAndDoublesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
@@ -57,7 +59,11 @@ func TestKillAtEachCrashPointLosesNothingAndDoublesNothing(t *testing.T) {
 	var acknowledged []Call
 	sent := 0
 	for _, p := range crashPoints {
-		for _, visit := range p.visits {
+		visits := p.visits
+		if os.Getenv("HOOKLINE_CHAOS") != "full" {
+			visits = visits[len(visits)-1:]
+		}
+		for _, visit := range visits {
 			place := fmt.Sprintf("%s:%d", p.point, visit)
 			// It may die before it is ready, over what the kill before it left.
 			if running, err = s.start("program", []string{"HOOKLINE_FAILPOINT=" + place}, "serve"); err != nil {
