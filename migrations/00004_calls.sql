@@ -28,6 +28,7 @@ CREATE TABLE calls (
     -- Everything below is written by the lane, from the call's folded events. Intake only inserts the row.
     revision         integer     NOT NULL DEFAULT 0, -- how many events the fold below has seen
     done_revision    integer     NOT NULL DEFAULT 0, -- the revision that was last delivered whole
+    noted            integer     NOT NULL DEFAULT 0, -- notes of news that the lane has taken: whether some came while the call was in hand
     status           text        NOT NULL DEFAULT 'received',
     cause            jsonb,                          -- why it needs attention: code, sentence, module, field, link
     caller_key       text        NOT NULL DEFAULT '', -- E.164 of the customer; empty when withheld: no order, no memory

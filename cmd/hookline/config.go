@@ -35,6 +35,9 @@ type config struct {
 // embedded reports whether the program starts a database of its own.
 func (c config) embedded() bool { return c.DatabaseURL == "" }
 
+// direct reports whether no pooler stands before the database: DATABASE_URL_DIRECT names none to go past.
+func (c config) direct() bool { return c.DirectURL == c.DatabaseURL }
+
 // faults gathers what is wrong with the environment, so that all of it is said at once.
 type faults []string
 

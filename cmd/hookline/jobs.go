@@ -16,7 +16,7 @@ import (
 // startJobs runs what may happen later (mail, daily housekeeping) on River, with a pool of its own: its leader's
 // election must not wait for a page. A web process only inserts jobs.
 func startJobs(ctx context.Context, c config, d database, p *parts, role string, end *closing) error {
-	db, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 4, Name: "hookline jobs", Direct: c.embedded()})
+	db, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 4, Name: "hookline jobs", Direct: c.direct()})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func wire(ctx context.Context, c config, d database, log *slog.Logger) (*parts, 
 	if err != nil {
 		return nil, err
 	}
-	db, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 24, Name: "hookline", Direct: c.embedded()})
+	db, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 24, Name: "hookline", Direct: c.direct()})
 	if err != nil {
 		return nil, err
 	}

@@ -161,7 +161,7 @@ type front struct {
 
 // openFront builds intake and the server. Intake has a pool of its own: no slow page keeps a call waiting.
 func openFront(ctx context.Context, p *parts, d database, registry prometheus.Registerer, listener *delivery.Listener, mailbox string, end *closing) (front, error) {
-	pool, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 6, Name: "hookline intake", Direct: p.config.embedded()})
+	pool, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 6, Name: "hookline intake", Direct: p.config.direct()})
 	if err != nil {
 		return front{}, err
 	}

@@ -233,15 +233,17 @@ func release(ctx context.Context, db *postgres.DB, l *lane, after time.Duration)
 
 // fenced runs fn in a transaction that only the lane's present holder gets: nobody claims the lane while it lasts,
 // and a holder whose lane was claimed by another is refused with errLost. A process that is stopped in the middle of
-// it loses the transaction, so that it cannot keep the lane from others.
+// it loses the transaction, so that it cannot keep the lane from others. The lock is the weakest that a claim's FOR
+// UPDATE heeds: renewing the lease goes on meanwhile. The same few statements run here for every call, over
+// partitioned tables, so their plans are kept.
 func fenced(ctx context.Context, db *postgres.DB, l *lane, fn func(pgx.Tx) error) error {
 	return db.InTenant(ctx, l.tenant, func(tx pgx.Tx) error {
 		var ours string
 		err := tx.QueryRow(ctx, `
-			SELECT set_config('idle_in_transaction_session_timeout', '10s', true)
+			SELECT set_config('idle_in_transaction_session_timeout', '10s', true) || set_config('plan_cache_mode', 'force_generic_plan', true)
 			  FROM lanes
 			 WHERE tenant_id = @tenant AND fence = @fence AND owner = @owner
-			   FOR SHARE`,
+			   FOR KEY SHARE`,
 			pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "fence": l.fence, "owner": l.owner}).Scan(&ours)
 		if errors.Is(err, pgx.ErrNoRows) {
 			l.cancel(errLost)

@@ -31,6 +31,7 @@ type job struct {
 	status   string
 	revision int        // events that were folded when it was last written; 0: never
 	done     int        // revision that was last delivered whole
+	noted    int        // notes of news that were taken before the events were read
 	key      call.Phone // the caller; empty: hidden, unusable, or not known before the events are read
 	tries    int
 	config   string // which rules and mappings a replay wants
@@ -154,20 +155,24 @@ func callerKey(c call.Call) call.Phone {
 	return ""
 }
 
-// takeNotes deletes the lane's wakes and opens the calls again that have news.
+// takeNotes deletes the lane's wakes, counts on each call that news came, and opens the calls again that were over.
+// News never decides again, and a call that waits for a retry or for the second look of a read-back goes on waiting.
 func takeNotes(ctx context.Context, tx pgx.Tx, l *lane) error {
 	_, err := tx.Exec(ctx, `
 		WITH notes AS (
 			DELETE FROM wakes WHERE tenant_id = @tenant RETURNING call_id
 		)
 		UPDATE calls
-		   SET status = CASE status WHEN 'received' THEN status ELSE 'delivering' END, -- news never decides again
-		       next_at = NULL, cause = NULL, changed_at = clock_timestamp()
-		 WHERE tenant_id = @tenant AND id IN (SELECT call_id FROM notes WHERE call_id IS NOT NULL)
-		   -- A call that waits for a retry or for the second look of a read-back goes on waiting.
-		   AND (status IN ('delivered', 'ignored', 'needs_attention') OR status = 'received' AND tries = 0)
-		   AND revision < (SELECT count(*) FROM events
-		                    WHERE events.tenant_id = calls.tenant_id AND events.call_id = calls.id)`,
+		   SET noted = noted + 1, changed_at = clock_timestamp(),
+		       (status, cause, next_at) = (
+			SELECT CASE WHEN opens AND calls.status <> 'received' THEN 'delivering' ELSE calls.status END,
+			       CASE WHEN opens THEN NULL ELSE calls.cause END,
+			       CASE WHEN opens THEN NULL ELSE calls.next_at END
+			  FROM (SELECT calls.revision < count(*)
+			               AND (calls.status IN ('delivered', 'ignored', 'needs_attention') OR calls.status = 'received' AND calls.tries = 0) AS opens
+			          FROM events
+			         WHERE events.tenant_id = calls.tenant_id AND events.call_id = calls.id) AS told)
+		 WHERE tenant_id = @tenant AND id IN (SELECT call_id FROM notes WHERE call_id IS NOT NULL)`,
 		pgx.StrictNamedArgs{"tenant": l.tenant.UUID()})
 	if err != nil {
 		return fmt.Errorf("taking the notes: %w", err)
@@ -205,7 +210,7 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT id, source_id, received_at, GREATEST(EXTRACT(EPOCH FROM now() - received_at), 0)::float8,
-		       status, revision, done_revision, caller_key, tries, config,
+		       status, revision, done_revision, noted, caller_key, tries, config,
 		       GREATEST(COALESCE(EXTRACT(EPOCH FROM next_at - now()), 0), 0)::float8
 		  FROM calls
 		 WHERE tenant_id = @tenant AND status IN ('received', 'delivering') AND (received_at, id) > (@received, @id)
@@ -217,7 +222,7 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
 		j := &job{}
 		var age, wait float64
-		err := row.Scan((*uuid.UUID)(&j.id), &j.source, &j.received, &age, &j.status, &j.revision, &j.done, (*string)(&j.key),
+		err := row.Scan((*uuid.UUID)(&j.id), &j.source, &j.received, &age, &j.status, &j.revision, &j.done, &j.noted, (*string)(&j.key),
 			&j.tries, &j.config, &wait)
 		j.age, j.wait = seconds(age), seconds(wait)
 		return j, err

@@ -40,6 +40,7 @@ type run struct {
 	purpose  string
 	about    []uuid.UUID // the deliveries that the next exchange carries
 	stored   bool        // the folded call stands in its row
+	well     bool        // Zoho took a record of it
 }
 
 // How long news of a call waits for the call itself, and how often a call may fail by itself before a person is asked.

@@ -41,8 +41,8 @@ func (r *run) save(s step) (end, error) {
 			changed = append(changed, d)
 		}
 	}
-	var status string
-	var now bool
+	status, now := s.status, false
+	r.well = r.well || s.well
 	err := r.w.record(r.l, r.set.org.ID, credits, func(ctx context.Context, tx pgx.Tx) error {
 		var b pgx.Batch
 		if s.decision {
@@ -58,8 +58,10 @@ func (r *run) save(s step) (end, error) {
 		if err := r.w.writeAttempts(&b, r.l.tenant, r.job.id, attempts); err != nil {
 			return err
 		}
-		if err := r.writeCall(&b, s, &status, &now); err != nil {
-			return err
+		if !r.between(s) {
+			if err := r.writeCall(&b, s, &status, &now); err != nil {
+				return err
+			}
 		}
 		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 			return fmt.Errorf("recording call %s: %w", r.job.id, err)
@@ -90,6 +92,12 @@ func (r *run) save(s step) (end, error) {
 		e.again = *s.wait
 	}
 	return e, nil
+}
+
+// between reports whether a step lies between two that write the call's row: only deliveries have changed, and the
+// row says already that the call is being delivered.
+func (r *run) between(s step) bool {
+	return r.stored && r.job.status == Delivering && s.status == Delivering && !s.decision && !s.tried && s.cause == nil && s.wait == nil
 }
 
 // writeCall also tells the status that the call then has, and whether it may be run at once.
@@ -127,23 +135,22 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string, now *bool) error {
 		   SET revision = @revision,
 		       done_revision = CASE WHEN @done THEN @revision ELSE done_revision END,
 		       -- News that came since the events were loaded: its note is taken already, so it must not be lost here.
-		       status = CASE WHEN (@done OR @status = 'needs_attention') AND @revision < news.events THEN 'delivering' ELSE @status END,
-		       next_at = CASE WHEN calls.status = 'received' AND tries = 0 AND NOT @tried AND @revision < news.events THEN NULL
+		       status = CASE WHEN (@done OR @status = 'needs_attention') AND @noted < noted THEN 'delivering' ELSE @status END,
+		       next_at = CASE WHEN status = 'received' AND tries = 0 AND NOT @tried AND @noted < noted THEN NULL
 		                      ELSE now() + @wait::interval END,
 		       cause = @cause, caller_key = @key,
-		       tries = CASE WHEN @tried THEN tries + 1 WHEN @well THEN 0 ELSE tries END,
+		       tries = CASE WHEN @well THEN 0 ELSE tries END + CASE WHEN @tried THEN 1 ELSE 0 END,
 		       config = CASE WHEN @done THEN 'current' ELSE config END,
 		       call = COALESCE(@call::jsonb, call), name = @name, number = @number,
 		       direction = @direction, intent = @intent, seconds = @seconds, outcome = @outcome, rule = @rule, zoho_ids = @ids,
 		       is_test = @test, started_at = @began,
 		       delivered_at = CASE WHEN @status = 'delivered' THEN COALESCE(delivered_at, clock_timestamp()) ELSE delivered_at END,
 		       changed_at = clock_timestamp()
-		  FROM (SELECT count(*) AS events FROM events WHERE tenant_id = @tenant AND call_id = @id) AS news
 		 WHERE tenant_id = @tenant AND id = @id
 		RETURNING status, next_at IS NULL`,
 		pgx.StrictNamedArgs{
-			"tenant": r.l.tenant.UUID(), "id": r.job.id.UUID(), "revision": len(r.job.events), "done": s.done, "status": s.status,
-			"cause": cause, "key": string(callerKey(c)), "wait": s.wait, "tried": s.tried, "well": s.well || s.done, "call": folded,
+			"tenant": r.l.tenant.UUID(), "id": r.job.id.UUID(), "revision": len(r.job.events), "noted": r.job.noted, "done": s.done,
+			"status": s.status, "cause": cause, "key": string(callerKey(c)), "wait": s.wait, "tried": s.tried, "well": r.well || s.done, "call": folded,
 			"name": r.displayName(), "outcome": r.decided.decision.Outcome, "rule": r.decided.decision.Name, "ids": ids,
 			"test": c.Test, "began": began, "number": string(c.Customer()), "direction": string(c.Direction), "intent": c.Intent,
 			"seconds": int(c.Duration / time.Second),
