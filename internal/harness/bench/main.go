@@ -2,8 +2,9 @@
 // webhook to the CRM, processor time and memory, and in the same run what PostgreSQL itself reaches with rows of the
 // same size. Figures of one run may be compared with each other, never with another machine's.
 //
-// Load is open loop: requests are due at a fixed rate, and latency counts from the due time, so a slow server cannot
-// hide behind a sender that waits for it. All traffic stays on the loopback interface.
+// Load is open loop, but where the most that intake takes is looked for: requests are due at a fixed rate, and latency
+// counts from the due time, so a slow server cannot hide behind a sender that waits for it. All traffic stays on the
+// loopback interface.
 package main
 
 import (
@@ -18,13 +19,14 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hookline/internal/harness"
 )
 
 func main() {
-	intakeFor := flag.Duration("intake", 10*time.Second, "how long intake is measured with delivery off, closed loop")
+	intakeFor := flag.Duration("intake", 10*time.Second, "how long intake is measured with delivery off, in closed and then in open loop")
 	conns := flag.Int("conns", 256, "connections of the intake measurement")
 	rate := flag.Int("rate", 100, "calls a second of the end-to-end measurement")
 	e2eFor := flag.Duration("e2e", 15*time.Second, "how long calls are sent end to end")
@@ -167,7 +169,8 @@ func endToEnd(ctx context.Context, s *harness.System, p *harness.Process, all []
 	return nil
 }
 
-// intakeAlone posts as fast as the connections allow while every lane is held: each tenant's consent is withdrawn.
+// intakeAlone posts while every lane is held (each tenant's consent is withdrawn): first as fast as the connections
+// allow, then in open loop at seven tenths of that.
 func intakeAlone(ctx context.Context, s *harness.System, p *harness.Process, all []harness.Tenant, conns int, length time.Duration) error {
 	if err := s.Control(ctx, http.MethodPost, "/_sandbox/revoke", nil, nil); err != nil {
 		return err
@@ -175,50 +178,117 @@ func intakeAlone(ctx context.Context, s *harness.System, p *harness.Process, all
 	if err := s.Control(ctx, http.MethodPost, "/_sandbox/expire", nil, nil); err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}, Timeout: 20 * time.Second}
-	// Bodies are made and signed beforehand: the sender shares the machine's cores.
-	prepared := make([][]harness.Call, conns)
-	perConn := 400
-	for c := range prepared {
-		for i := range perConn {
-			n := 1_000_000 + c*perConn + i
-			prepared[c] = append(prepared[c], harness.NewCall(all[n%len(all)], n, "+1415"+strconv.Itoa(2000000+n%900000)))
-		}
-	}
-	var mu sync.Mutex
-	var acks []time.Duration
-	failures := 0
+	o := &office{ctx: ctx, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}, Timeout: 20 * time.Second}, all: all, next: 1_000_000}
+	o.prepare(40_000)
+	fmt.Printf("\nintake alone, %d connections, signed bodies of %d bytes\n", conns, len(o.ready[0].Body))
+
 	cpu, _ := harness.CPU(p.PID())
 	start := time.Now()
 	var work sync.WaitGroup
-	for c := range prepared {
+	for range conns {
 		work.Go(func() {
-			var mine []time.Duration
-			bad := 0
-			for _, call := range prepared[c] {
-				if time.Since(start) > length {
-					break
+			for time.Since(start) < length {
+				if c, ok := o.take(); ok {
+					o.post(c, time.Now())
+				} else {
+					return
 				}
-				began := time.Now()
-				if a, err := harness.Post(ctx, client, call); err != nil || a.Status != http.StatusOK {
-					bad++
-					continue
-				}
-				mine = append(mine, time.Since(began))
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			acks, failures = append(acks, mine...), failures+bad
 		})
 	}
 	work.Wait()
-	took := time.Since(start)
+	reached := float64(len(o.acks)) / time.Since(start).Seconds()
 	used, rss := harness.CPU(p.PID())
-	fmt.Printf("\nintake alone, %d connections, signed bodies of %d bytes\n", conns, len(prepared[0][0].Body))
-	fmt.Printf("  stored                        %.0f calls/s, p50 %.0f ms, p99 %.0f ms; not answered 200: %d\n",
-		float64(len(acks))/took.Seconds(), ms(at(acks, 50)), ms(at(acks, 99)), failures)
-	fmt.Printf("  processor                     %.2f ms a call (program and PostgreSQL)\n", ms(used-cpu)/float64(max(1, len(acks))))
+	fmt.Printf("  as fast as they can           %.0f calls/s, p50 %.0f ms, p99 %.0f ms; not answered 200: %d\n", reached, ms(at(o.acks, 50)), ms(at(o.acks, 99)), o.failed)
+	fmt.Printf("  processor                     %.2f ms a call (program and PostgreSQL)\n", ms(used-cpu)/float64(max(1, len(o.acks))))
 	fmt.Printf("  memory                        %.1f MiB\n", float64(rss)/(1<<20))
+
+	o.acks, o.failed = nil, 0
+	rate := reached * 0.7
+	o.prepare(int(rate * length.Seconds()))
+	due := make(chan harness.Call, len(o.ready)) // what no connection is free for waits here, and its time counts
+	start = time.Now()
+	when := func(n int) time.Time { return start.Add(time.Duration(float64(n) / rate * float64(time.Second))) }
+	var sent atomic.Int64
+	for range conns {
+		work.Go(func() {
+			for c := range due {
+				o.post(c, when(int(sent.Add(1))-1))
+			}
+		})
+	}
+	backlog := 0
+	for n, c := range o.ready {
+		time.Sleep(time.Until(when(n)))
+		due <- c
+		backlog = max(backlog, len(due))
+	}
+	close(due)
+	work.Wait()
+	fmt.Printf("  open loop, %.0f calls/s      p50 %.0f ms, p99 %.0f ms from the due time; backlog at most %d; not answered 200: %d\n",
+		rate, ms(at(o.acks, 50)), ms(at(o.acks, 99)), backlog, o.failed)
+	return o.count(s)
+}
+
+// office sends prepared calls and keeps what was answered. Calls are made beforehand: the sender shares the machine's
+// cores.
+type office struct {
+	ctx    context.Context
+	client *http.Client
+	all    []harness.Tenant
+	next   int
+
+	mu     sync.Mutex
+	ready  []harness.Call
+	acks   []time.Duration
+	taken  []string // tokens of the calls that were answered 200
+	failed int
+}
+
+func (o *office) prepare(n int) {
+	o.ready = o.ready[:0]
+	for range n {
+		o.ready = append(o.ready, harness.NewCall(o.all[o.next%len(o.all)], o.next, "+1415"+strconv.Itoa(2000000+o.next%900000)))
+		o.next++
+	}
+}
+
+func (o *office) take() (c harness.Call, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.ready) == 0 {
+		return c, false
+	}
+	c, o.ready = o.ready[0], o.ready[1:]
+	return c, true
+}
+
+func (o *office) post(c harness.Call, due time.Time) {
+	a, err := harness.Post(o.ctx, o.client, c)
+	took := time.Since(due)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil || a.Status != http.StatusOK {
+		o.failed++
+		return
+	}
+	o.acks, o.taken = append(o.acks, took), append(o.taken, c.Token)
+}
+
+// count compares what was answered with what the database holds.
+func (o *office) count(s *harness.System) error {
+	conn, err := s.Database(o.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(o.ctx) }()
+	var calls, events int
+	if err := conn.QueryRow(o.ctx, `
+		SELECT count(DISTINCT calls.provider_call_id), count(*) FROM calls JOIN events ON events.tenant_id = calls.tenant_id AND events.call_id = calls.id
+		 WHERE calls.provider_call_id = ANY($1)`, o.taken).Scan(&calls, &events); err != nil {
+		return err
+	}
+	fmt.Printf("  promises                      %d answered 200: %d lost, %d double\n", len(o.taken), len(o.taken)-calls, events-calls)
 	return nil
 }
 
