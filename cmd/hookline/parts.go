@@ -59,15 +59,23 @@ func wire(ctx context.Context, c config, d database, log *slog.Logger) (*parts, 
 			p.consent = append(p.consent, u.Scheme+"://"+u.Host)
 		}
 	}
-	p.connections = connection.New(connection.Deps{
-		DB: db, Keys: keys, Client: zoho.NewClient(zoho.Options{Centres: centres}), OAuth: credentials, BaseURL: c.BaseURL, Log: log,
-		Connected: delivery.Resume,
-	})
-	p.sources = intake.NewSources(db, keys, c.BaseURL)
 	p.outbox = &account.Outbox{Keys: keys}
 	p.desk = &account.Desk{DB: db, Now: time.Now, Outbox: p.outbox, BaseURL: c.BaseURL,
 		Furnish: func(ctx context.Context, tx pgx.Tx, t tenant.Tenant) error { return delivery.AddLane(ctx, tx, t.ID) }}
+	p.connections = connection.New(connection.Deps{
+		DB: db, Keys: keys, Client: zoho.NewClient(zoho.Options{Centres: centres}), OAuth: credentials, BaseURL: c.BaseURL, Log: log,
+		Connected: delivery.Resume, Lost: p.tellOfLoss,
+	})
+	p.sources = intake.NewSources(db, keys, c.BaseURL)
 	return p, nil
+}
+
+// tellOfLoss mails those who can connect Zoho again.
+func (p *parts) tellOfLoss(ctx context.Context, tx pgx.Tx, t tenant.ID, reason string) error {
+	return p.desk.TellManagers(ctx, tx, t, "Zoho needs to be connected again", ""+
+		"Hookline cannot reach your Zoho CRM any more: "+reason+"\n\n"+
+		"No call is lost. They are kept in order and go into Zoho once it is connected again:\n\n"+
+		p.config.BaseURL+"/zoho\n")
 }
 
 // zohoClient is the client at Zoho and the table of hosts that it may talk to: the real one, the sandbox, or none.

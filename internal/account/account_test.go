@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -330,5 +331,41 @@ func TestAMailIsSentOnceAndWiped(t *testing.T) {
 	})
 	if err != nil || size != 0 {
 		t.Errorf("a sent mail still has its text: %d bytes, %v", size, err)
+	}
+}
+
+func TestOwnersAndAdminsAreToldAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), pgtest.New(t)
+	desk := newDesk(t, db)
+	_, business, err := desk.Create(ctx, someone("owner@acme.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []Role{Admin, Operator, Viewer} {
+		person, _, err := desk.Create(ctx, someone(string(role)+"@acme.test"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Directory(ctx, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO memberships (tenant_id, person_id, role) VALUES ($1, $2, $3)`, business.UUID(), person.UUID(), string(role))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.InTenant(ctx, business, func(tx pgx.Tx) error {
+		return desk.TellManagers(ctx, tx, business, "Zoho needs you", "Connect it again.")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := desk.Outbox.KeptMails(ctx, db)
+	var told []string
+	for _, m := range kept {
+		told = append(told, m.To)
+	}
+	slices.Sort(told)
+	if want := []string{"admin@acme.test", "owner@acme.test"}; err != nil || !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v (%v)", told, want, err)
 	}
 }

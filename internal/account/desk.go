@@ -413,3 +413,22 @@ func Sweep(ctx context.Context, db *postgres.DB, now time.Time) error {
 		return nil
 	})
 }
+
+// TellManagers mails those who can mend what happened to a tenant, its owners and admins, in the transaction in which
+// it happened.
+func (d *Desk) TellManagers(ctx context.Context, tx pgx.Tx, t tenant.ID, subject, text string) error {
+	rows, _ := tx.Query(ctx, `
+		SELECT people.email FROM memberships JOIN people ON people.id = memberships.person_id
+		 WHERE memberships.tenant_id = @tenant AND memberships.role IN ('owner', 'admin')
+		 ORDER BY people.email`, pgx.StrictNamedArgs{"tenant": t.UUID()})
+	emails, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("finding whom to tell: %w", err)
+	}
+	for _, email := range emails {
+		if err := d.Outbox.Post(ctx, tx, Mail{To: email, Subject: subject, Text: text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
