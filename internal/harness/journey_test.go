@@ -151,6 +151,7 @@ func same(t *testing.T, what string, got, want any) {
 }
 
 func TestFromSignUpToALeadInZoho(t *testing.T) {
+	t.Parallel()
 	j := newJourney(t)
 	j.signUp("sarah@abc.example", "ABC Home Services")
 	j.Sees("Connect Zoho")
@@ -224,6 +225,7 @@ func ticks(j *journey) int {
 }
 
 func TestAConsentThatWasNotGivenHereConnectsNothing(t *testing.T) {
+	t.Parallel()
 	j := newJourney(t)
 	j.signUp("ann@abc.example", "Ann's Bakery")
 
@@ -283,6 +285,7 @@ func (j *journey) replay() {
 }
 
 func TestARefusedFieldIsMendedInTheMappingAndReplayedOnce(t *testing.T) {
+	t.Parallel()
 	j := newJourney(t)
 	j.signUp("joe@abc.example", "Joe's Plumbing")
 	j.connect()
@@ -354,6 +357,7 @@ func TestARefusedFieldIsMendedInTheMappingAndReplayedOnce(t *testing.T) {
 }
 
 func TestTheSameWebhookTwentyTwoTimesIsOneLeadAndOneCall(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s := newSystem(t, ctx, program(t))

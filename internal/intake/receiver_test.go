@@ -389,7 +389,7 @@ func TestDatabaseAwayIsAnswered503WithinTwoSeconds(t *testing.T) {
 	o := d.source("native")
 	g = newGate(t, d.database)
 	db := g.pool(t, 4)
-	d.open(func(deps *Deps) { deps.DB = db; deps.Remember = time.Minute })
+	d.open(func(deps *Deps) { deps.DB, deps.Remember, deps.Within = db, time.Minute, time.Second })
 	o.URL = d.server.URL + o.URL[strings.Index(o.URL, Path):]
 	ask := func(event string, want int) {
 		t.Helper()
@@ -420,7 +420,7 @@ func TestDatabaseAwayIsAnswered503WithinTwoSeconds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Release()
-	d.open(func(deps *Deps) { deps.DB = full })
+	d.open(func(deps *Deps) { deps.DB, deps.Within = full, time.Second })
 	o.URL = d.server.URL + o.URL[strings.Index(o.URL, Path):]
 	ask("pool", 503)
 	d.wantRows(3, 3, 3)
@@ -495,7 +495,7 @@ func TestTransactionIsWholeOrNothing(t *testing.T) {
 
 func TestOneEventThatCannotBeStoredSpoilsNoOthers(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, func(deps *Deps) { deps.Committers, deps.Within = 1, time.Minute })
+	d := newDoor(t, func(deps *Deps) { deps.Committers = 1 })
 	o := d.source("native")
 	d.owner(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF NEW.provider_call_id = 'bad' THEN RAISE EXCEPTION 'spoiled' USING ERRCODE = '22000'; END IF; RETURN NEW; END $$;

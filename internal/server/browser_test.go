@@ -12,6 +12,7 @@ import (
 )
 
 func TestFrontDoorInABrowser(t *testing.T) {
+	t.Parallel()
 	s := servertest.New(t)
 	b := browser.Open(t)
 	s.Visitor().Post("/signup", signUpForm("ann@acme.test"))
@@ -26,6 +27,7 @@ func TestFrontDoorInABrowser(t *testing.T) {
 }
 
 func TestSettingsInABrowser(t *testing.T) {
+	t.Parallel()
 	s := servertest.New(t)
 	b := browser.Open(t)
 	owner := s.Owner("ann@acme.test")

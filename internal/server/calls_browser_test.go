@@ -27,6 +27,7 @@ func signIn(b *browser.Browser, s *servertest.Site, email string) {
 }
 
 func TestEmptyLogInABrowser(t *testing.T) {
+	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	l.Owner("ann@acme.test")
@@ -87,6 +88,7 @@ func (l *line) full(owner *servertest.Browser) map[string]call.ID {
 }
 
 func TestFullLogInABrowser(t *testing.T) {
+	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")
@@ -119,6 +121,7 @@ func TestFullLogInABrowser(t *testing.T) {
 }
 
 func TestRowsComeAndMoveWithoutReload(t *testing.T) {
+	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")
@@ -147,6 +150,7 @@ func TestRowsComeAndMoveWithoutReload(t *testing.T) {
 }
 
 func TestRowsDoNotJumpUnderASelection(t *testing.T) {
+	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")
@@ -181,6 +185,7 @@ var payloads = []string{
 }
 
 func TestNoWordsOfACallerRunInABrowser(t *testing.T) {
+	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")

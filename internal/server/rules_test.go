@@ -216,6 +216,7 @@ func signedIn(t *testing.T, s *servertest.Site) *browser.Browser {
 }
 
 func TestRulesInABrowser(t *testing.T) {
+	t.Parallel()
 	s := servertest.New(t)
 	s.Owner("ann@acme.test").Post("/rules/lead/switch", url.Values{"version": {"0"}, "on": {"0"}})
 	b := signedIn(t, s)
@@ -228,6 +229,7 @@ func TestRulesInABrowser(t *testing.T) {
 }
 
 func TestMappingInABrowser(t *testing.T) {
+	t.Parallel()
 	s := servertest.New(t)
 	s.Owner("ann@acme.test")
 	b := signedIn(t, s)
