@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"hookline/internal/call"
@@ -127,16 +128,35 @@ func cast(f zoho.Field, row Row, v any, env environment) castResult {
 	return limited(f, text)
 }
 
+// oneLine puts single spaces for the line breaks, tabs and control characters of a text.
+func oneLine(text string) string {
+	if !strings.ContainsFunc(text, unicode.IsControl) && !strings.ContainsAny(text, "\u2028\u2029") {
+		return text
+	}
+	breaks := func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+	parts := strings.FieldsFunc(text, breaks)
+	kept := parts[:0]
+	for _, p := range parts {
+		if p = strings.TrimSpace(p); p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, " ")
+}
+
 func numeric(v any, env environment) (float64, bool) {
 	n, ok := asNumber(v, nil, &scope{env: env}).(float64)
 	return n, ok && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
-// limited keeps a text within the field's length: a short one ends in …, a long one in a line that says so.
+// limited keeps a text within the field's length, and on one line where the field is one: a short one ends in …, a long one in a line that says so.
 func limited(f zoho.Field, text string) castResult {
 	n := f.Length
 	if n <= 0 {
 		n = lengthOf(f.Type)
+	}
+	if f.Type != "textarea" {
+		text = oneLine(text)
 	}
 	if utf8.RuneCountInString(text) <= n {
 		return castResult{value: text}
@@ -145,7 +165,7 @@ func limited(f zoho.Field, text string) castResult {
 	if f.Type == "textarea" && n > 4*len(cutMarker) {
 		out = strings.TrimSpace(firstRunes(text, n-utf8.RuneCountInString(cutMarker))) + cutMarker
 	}
-	return castResult{value: out, cut: true, note: fmt.Sprintf("%s: cut to the field's %d characters.", f.Label, n)}
+	return castResult{value: out, cut: true, note: fmt.Sprintf("%s: cut to %d characters, as many as the field has room for.", f.Label, n)}
 }
 
 func lengthOf(kind string) int {

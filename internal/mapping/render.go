@@ -124,6 +124,10 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		for _, n := range s.notes {
 			d.Notes = append(d.Notes, f.Label+": "+n)
 		}
+		if row.Field == d.Marker.Append && d.Action == Create {
+			// Room for the reference is kept from the start: what is stored as sent is what stands in Zoho above it.
+			f.Length = max(d.Marker.Length-markerRoom, 1)
+		}
 		c := cast(f, row, v, r.env)
 		if c.note != "" {
 			d.Notes = append(d.Notes, c.note)
@@ -330,6 +334,9 @@ func same(a, b any) bool {
 
 // markerLine is the line that Marker.Append adds.
 var markerLine = regexp.MustCompile(`\n*\[Hookline [0-9A-Za-z._-]+\]$`)
+
+// markerRoom is how many characters the marker's line takes from its field, with a reference of delivery's length or less.
+const markerRoom = len("\n\n[Hookline ]") + 32
 
 // Record is the draft as it is sent: the ids of earlier slots filled in, and the delivery's reference where the
 // marker says. It fails when a record that it hangs on was never made. For an update of a record whose reference

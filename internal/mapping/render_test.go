@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -328,5 +329,58 @@ func BenchmarkRender(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Render(set, d, f, md)
+	}
+}
+
+func TestLateNewsReachesACallWhoseDescriptionWasFull(t *testing.T) {
+	long := func(f *routing.Facts) {
+		f.Match.Kind = identity.Nobody
+		f.Call.Transcript = []call.Turn{{Role: call.Caller, Text: strings.Repeat("word ", 20_000)}}
+	}
+	early, f := sarah(), sarah()
+	long(&early)
+	long(&f)
+	early.Call.Summary = ""
+	d := routing.Decide(routing.DefaultSet(), f)
+	before, _ := Render(DefaultSet(), d, early, org())
+	const ref = "HKABCDEFGHIJKLMNOP" // as long as delivery's
+	rec, err := before[1].Record(map[string]string{"lead": "5725767000000300001"}, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := utf8.RuneCountInString(rec.Text("Description")); n > 32000 || n < 31900 {
+		t.Errorf("the description has %d characters", n)
+	}
+	if got := markerLine.ReplaceAllString(rec.Text("Description"), ""); got != before[1].Fields["Description"] {
+		t.Errorf("what stands in Zoho above the reference is not what is stored as sent")
+	}
+	late, problems := Late(DefaultSet(), d, f, org(), []Written{{Slot: "call", ID: "5725767000000500001", Sent: before[1].Fields, Stands: rec}})
+	if len(late) != 1 || len(problems) > 0 || !strings.HasPrefix(fmt.Sprint(late[0].Fields["Description"]), f.Call.Summary) {
+		t.Fatalf("the late summary does not reach the Call: %+v %+v", late, problems)
+	}
+	rec, err = late[0].Record(nil, ref)
+	if err != nil || late[0].Marker.RefIn(rec) != ref || utf8.RuneCountInString(rec.Text("Description")) > 32000 {
+		t.Errorf("%v, reference %q", err, late[0].Marker.RefIn(rec))
+	}
+}
+
+func TestATextOfOneLineGetsNoLineBreaks(t *testing.T) {
+	env := newEnvironment(sarah(), nil)
+	for in, want := range map[string]string{
+		"one\ntwo": "one two", "one\r\n\r\n  two": "one two", "a\tb\x00c\x1b": "a b c", "a\u2028b": "a b", "two  spaces": "two  spaces",
+	} {
+		if got := cast(field("F", "F", "text", 255), Row{}, in, env); got.value != want || got.note != "" {
+			t.Errorf("%q: %#v (%s)", in, got.value, got.note)
+		}
+		if got := cast(field("F", "F", "picklist", 120), Row{AddToList: true}, in, env); got.value != want {
+			t.Errorf("%q in a list: %#v", in, got.value)
+		}
+	}
+	if got := cast(field("F", "F", "textarea", 2000), Row{}, "one\ntwo", env); got.value != "one\ntwo" {
+		t.Errorf("a long text lost its line break: %#v", got.value)
+	}
+	drafts, _ := rendered(t, func(f *routing.Facts) { f.Call.Summary = "line one\nline two" })
+	if got := drafts[1].Fields["Subject"].(string); !strings.HasSuffix(got, "line one line two") {
+		t.Errorf("the subject is %q", got)
 	}
 }
