@@ -55,6 +55,7 @@ CREATE TABLE deliveries (
     cause       jsonb,                -- why it was refused: code, field, sentence
     intent_at   timestamptz,          -- committed before the request is sent
     looks       integer     NOT NULL DEFAULT 0, -- read-backs that found nothing since the intent
+    lost       integer     NOT NULL DEFAULT 0, -- times that it was sent, not answered, and not there
     looked_at   timestamptz,
     done_at     timestamptz,
     created_at  timestamptz NOT NULL DEFAULT now(),

@@ -2,6 +2,9 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -69,10 +72,22 @@ func (w *Worker) commit(l *lane, org string, together []*write) error {
 		credits := 0
 		for _, one := range together {
 			credits += one.credits
-			if err := one.do(ctx, tx); err != nil {
+			if err := one.safely(ctx, tx); err != nil {
 				return err
 			}
 		}
 		return connection.CountCredits(ctx, tx, l.tenant, org, credits)
 	})
 }
+
+// safely gives a panic as an error: it is one call's, and the process is everybody's.
+func (one *write) safely(ctx context.Context, tx pgx.Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanicked, p, debug.Stack())
+		}
+	}()
+	return one.do(ctx, tx)
+}
+
+var errPanicked = errors.New("recording panicked")

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"hookline/internal/call"
+	"hookline/internal/postgres"
 	"hookline/internal/zoho"
 )
 
@@ -162,6 +164,8 @@ func (d *desk) look() {
 		}
 		d.parallel = d.set.parallel()
 	}
+	// What failed before goes last: when it fails again, the others have shown whose fault it is.
+	slices.SortStableFunc(found.jobs, func(a, b *job) int { return min(a.tries, 1) - min(b.tries, 1) })
 	for _, j := range found.jobs {
 		d.ready = append(d.ready, j)
 		d.calls[j.id] = true
@@ -249,15 +253,21 @@ type end struct {
 	err   error         // nothing is known of the call's progress but what is stored
 }
 
-// safely runs one call. A panic sets this call back, and aside when it comes again; the others carry on.
+// safely runs one call. A panic, or what is stored of it and cannot be read or written, sets this call back, and aside
+// when it comes again; the others carry on.
 func (w *Worker) safely(l *lane, set *setting, j *job) (e end) {
 	defer func() {
-		p := recover()
-		if p == nil {
-			return
+		if p := recover(); p != nil {
+			w.Log.Error("a call panicked", "tenant", l.tenant.String(), "call", j.id.String(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			e = w.setBack(l, j)
 		}
-		w.Log.Error("a call panicked", "tenant", l.tenant.String(), "call", j.id.String(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
-		e = w.setBack(l, j)
 	}()
-	return w.tell(l, set, j)
+	if j.broken == nil {
+		if e = w.tell(l, set, j); !errors.Is(e.err, errPanicked) && !postgres.IsFaultOfData(e.err) {
+			return e
+		}
+		j.broken = e.err
+	}
+	w.Log.Error("a call cannot be worked on", "tenant", l.tenant.String(), "call", j.id.String(), "err", j.broken)
+	return w.setBack(l, j)
 }

@@ -69,6 +69,8 @@ type Watch struct {
 	once   sync.Once
 
 	since time.Time
+	from  time.Time             // where the next page begins, when the one before was full: after this change
+	last  call.ID               // of this call
 	told  map[call.ID]time.Time // of the last few seconds: commits do not come in the order of their clock
 }
 
@@ -112,15 +114,25 @@ func (w *Watch) Ended() <-chan struct{} { return w.ended }
 // Knocks gives a value whenever there may be something for Changed.
 func (w *Watch) Knocks() <-chan struct{} { return w.knocks }
 
-// Changed gives the calls that changed since it was last asked, oldest change first, at most 100.
+// Changed gives the calls that changed since it was last asked, oldest change first, at most 100; with more it knocks
+// again.
 func (w *Watch) Changed(ctx context.Context) ([]Row, error) {
-	rows, now, err := changedSince(ctx, w.feed.db, w.tenant, w.since.Add(-straggle), w.since.IsZero())
+	from, last := w.from, w.last
+	if from.IsZero() && !w.since.IsZero() {
+		from = w.since.Add(-straggle)
+	}
+	rows, now, err := changedSince(ctx, w.feed.db, w.tenant, from, last)
 	if err != nil {
 		return nil, err
 	}
 	if w.since.IsZero() {
 		w.since = now
 		return nil, nil
+	}
+	w.from, w.last = time.Time{}, call.ID{}
+	if len(rows) == feedPage {
+		w.from, w.last = rows[feedPage-1].ChangedAt, rows[feedPage-1].ID
+		w.knock()
 	}
 	fresh := rows[:0]
 	for _, r := range rows {
@@ -138,17 +150,16 @@ func (w *Watch) Changed(ctx context.Context) ([]Row, error) {
 			delete(w.told, id)
 		}
 	}
-	if len(rows) == feedPage {
-		w.knock()
-	}
 	return fresh, nil
 }
 
 const feedPage = 100
 
-func changedSince(ctx context.Context, db *postgres.DB, t tenant.ID, since time.Time, onlyNow bool) (changed []Row, now time.Time, err error) {
+// changedSince reads a page of what changed after a moment, and at that moment after a call; with no moment given, what
+// time it is.
+func changedSince(ctx context.Context, db *postgres.DB, t tenant.ID, since time.Time, after call.ID) (changed []Row, now time.Time, err error) {
 	err = db.InTenant(ctx, t, func(tx pgx.Tx) error {
-		if onlyNow {
+		if since.IsZero() {
 			return tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
 		}
 		rows, err := tx.Query(ctx, `
@@ -156,10 +167,10 @@ func changedSince(ctx context.Context, db *postgres.DB, t tenant.ID, since time.
 			  FROM calls c
 			  LEFT JOIN lanes l ON l.tenant_id = c.tenant_id
 			  LEFT JOIN sources s ON s.tenant_id = c.tenant_id AND s.id = c.source_id
-			 WHERE c.tenant_id = @tenant AND c.changed_at > @since
+			 WHERE c.tenant_id = @tenant AND (c.changed_at, c.id) > (@since, @after)
 			 ORDER BY c.changed_at, c.id
 			 LIMIT @limit`,
-			pgx.StrictNamedArgs{"tenant": t.UUID(), "since": since, "limit": feedPage})
+			pgx.StrictNamedArgs{"tenant": t.UUID(), "since": since, "after": after.UUID(), "limit": feedPage})
 		if err != nil {
 			return err
 		}

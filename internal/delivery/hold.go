@@ -73,6 +73,9 @@ func holdFor(e *zoho.Error) *hold {
 	case zoho.Limited:
 		return &hold{reason: HoldLimit, after: e.RetryAfter,
 			detail: "Zoho's API limit is reached. Calls are kept and follow in order as soon as Zoho takes requests again."}
+	case zoho.Permission, zoho.Unsupported, zoho.Gone:
+		return &hold{reason: HoldReconnect, after: 15 * time.Minute,
+			detail: "The Zoho user who connected Hookline may not do there what is needed. Give the right in Zoho, or connect as another user."}
 	case zoho.Operator:
 		return &hold{reason: HoldOperator, detail: "This Hookline's own Zoho client is refused. Its operator has been told; calls are kept."}
 	}
@@ -99,35 +102,47 @@ func holdForLink(c connection.Connection) *hold {
 func (w *Worker) holdLane(l *lane, h *hold) (*hold, error) {
 	l.holding.Lock()
 	defer l.holding.Unlock()
-	if l.held != nil {
-		return l.held, nil
+	if held := l.hold(); held != nil {
+		return held, nil
 	}
 	ctx, cancel := recording(l)
 	defer cancel()
 	if err := fenced(ctx, w.DB, l, func(tx pgx.Tx) error { return writeHold(ctx, tx, l.tenant, h) }); err != nil {
 		return nil, err
 	}
-	l.held = h
+	l.mu.Lock()
+	l.held, l.troubled = h, true
+	l.mu.Unlock()
 	w.calls.Ring(l.tenant)
 	w.Log.Info("lane held", "tenant", l.tenant.String(), "kind", h.reason, "for", h.chosen.String())
 	return h, nil
 }
 
-// goesWell ends the count of faults, in the transaction that records a success.
+func (l *lane) hold() *hold {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// goesWell ends the count of faults, in the transaction that records a success. What was begun before an outage may
+// still succeed: the rest is then taken all the same, but the next call that fails is known to fail by itself.
 func goesWell(ctx context.Context, tx pgx.Tx, l *lane) error {
-	l.holding.Lock()
-	defer l.holding.Unlock()
-	if !l.troubled || l.held != nil {
+	l.mu.Lock()
+	troubled, held := l.troubled, l.held
+	l.troubled = false
+	l.mu.Unlock()
+	if !troubled || held != nil && held.reason != HoldOutage {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `
 		UPDATE lanes
-		   SET hold = '', hold_detail = '', hold_since = NULL, hold_until = NULL, faults = 0
-		 WHERE tenant_id = @tenant`, pgx.StrictNamedArgs{"tenant": l.tenant.UUID()})
+		   SET faults = 0,
+		       hold = CASE WHEN @rests THEN hold ELSE '' END, hold_detail = CASE WHEN @rests THEN hold_detail ELSE '' END,
+		       hold_since = CASE WHEN @rests THEN hold_since END, hold_until = CASE WHEN @rests THEN hold_until END
+		 WHERE tenant_id = @tenant`, pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "rests": held != nil})
 	if err != nil {
 		return fmt.Errorf("ending the hold of %s: %w", l.tenant, err)
 	}
-	l.troubled = false
 	return nil
 }
 

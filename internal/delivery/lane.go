@@ -29,15 +29,16 @@ type lane struct {
 	cancel context.CancelCauseFunc
 	rung   chan struct{} // one note that there may be new work
 
-	mu    sync.Mutex
-	until time.Time // ctx ends then
-	timer *time.Timer
+	mu     sync.Mutex
+	until  time.Time // ctx ends then
+	timer  *time.Timer
+	people map[string]chan struct{} // Contacts of calls in hand, by id; closed when the call is over
 
 	writes writes
 
-	holding  sync.Mutex
-	troubled bool  // the row tells of faults or a hold of before
-	held     *hold // made by this holder: nothing new is begun
+	holding  sync.Mutex // one hold is made at a time
+	troubled bool       // the row tells of faults or a hold of before; under mu
+	held     *hold      // made by this holder: nothing new is begun; under mu
 }
 
 var (
@@ -78,6 +79,37 @@ func (l *lane) mayWrite() error {
 		l.cancel(errLost)
 	}
 	return context.Cause(l.ctx)
+}
+
+// alone waits until no other call of the Contact is in hand, and takes the Contact: order is kept by number, and one
+// Contact may call from several. It reports whether somebody was waited for. Give it back with leave.
+func (l *lane) alone(contact string) (waited bool, err error) {
+	for {
+		l.mu.Lock()
+		busy := l.people[contact]
+		if busy == nil {
+			if l.people == nil {
+				l.people = map[string]chan struct{}{}
+			}
+			l.people[contact] = make(chan struct{})
+			l.mu.Unlock()
+			return waited, nil
+		}
+		l.mu.Unlock()
+		select {
+		case <-busy:
+			waited = true
+		case <-l.ctx.Done():
+			return waited, context.Cause(l.ctx)
+		}
+	}
+}
+
+func (l *lane) leave(contact string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.people[contact])
+	delete(l.people, contact)
 }
 
 // ring notes that there may be new work.

@@ -45,6 +45,7 @@ type delivery struct {
 	cause    *Cause
 	intent   time.Time     // when the request was about to be sent, by the database's clock
 	looks    int           // read-backs since then that found nothing
+	lost     int           // times that it was sent, not answered, and not there
 	looked   time.Duration // since the last look; negative: never
 	doneAt   time.Time
 	changed  bool // differs from the row
@@ -86,7 +87,7 @@ func openJSON(keys *seal.Keys, t tenant.ID, place string, row uuid.UUID, sealed 
 // readDeliveries gives the call's deliveries in order, drafts opened.
 func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t tenant.ID, id call.ID) ([]*delivery, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, slot, revision, position, decision, ref, payload, state, zoho_id, cause, intent_at, looks,
+		SELECT id, slot, revision, position, decision, ref, payload, state, zoho_id, cause, intent_at, looks, lost,
 		       COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - looked_at), -1)::float8, done_at
 		  FROM deliveries
 		 WHERE tenant_id = @tenant AND call_id = @call
@@ -101,7 +102,7 @@ func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t
 		var intent, done *time.Time
 		var looked float64
 		err := row.Scan(&d.id, &d.slot, &d.revision, &d.position, &d.decision, &d.ref, &payload, &d.state, &d.zohoID, &cause,
-			&intent, &d.looks, &looked, &done)
+			&intent, &d.looks, &d.lost, &looked, &done)
 		if err != nil {
 			return nil, err
 		}
@@ -128,21 +129,21 @@ func (w *Worker) writeDelivery(b *pgx.Batch, t tenant.ID, id call.ID, d *deliver
 	}
 	b.Queue(`
 		INSERT INTO deliveries (tenant_id, id, call_id, slot, revision, position, decision, module, action, ref, payload,
-		                        state, zoho_id, cause, intent_at, looks, looked_at, done_at)
+		                        state, zoho_id, cause, intent_at, looks, lost, looked_at, done_at)
 		VALUES (@tenant, @id, @call, @slot, @revision, @position, @decision, @module, @action, @ref, @payload, @state,
-		        @zoho_id, @cause, CASE WHEN @state = 'sending' THEN clock_timestamp() END, @looks,
+		        @zoho_id, @cause, CASE WHEN @state = 'sending' THEN clock_timestamp() END, @looks, @lost,
 		        CASE WHEN @looks > 0 THEN clock_timestamp() END, CASE WHEN @state = 'done' THEN clock_timestamp() END)
 		ON CONFLICT (tenant_id, id) DO UPDATE
 		   SET position = EXCLUDED.position, decision = EXCLUDED.decision, module = EXCLUDED.module,
 		       action = EXCLUDED.action, payload = EXCLUDED.payload, state = EXCLUDED.state, zoho_id = EXCLUDED.zoho_id,
 		       cause = EXCLUDED.cause, intent_at = COALESCE(EXCLUDED.intent_at, deliveries.intent_at),
-		       looks = EXCLUDED.looks,
+		       looks = EXCLUDED.looks, lost = EXCLUDED.lost,
 		       looked_at = CASE WHEN EXCLUDED.looks <> deliveries.looks THEN EXCLUDED.looked_at ELSE deliveries.looked_at END,
 		       done_at = COALESCE(deliveries.done_at, EXCLUDED.done_at)`,
 		pgx.StrictNamedArgs{
 			"tenant": t.UUID(), "id": d.id, "call": id.UUID(), "slot": d.slot, "revision": d.revision, "position": d.position,
 			"decision": d.decision, "module": d.draft.Module, "action": d.draft.Action, "ref": d.ref, "payload": payload,
-			"state": d.state, "zoho_id": d.zohoID, "cause": cause, "looks": d.looks,
+			"state": d.state, "zoho_id": d.zohoID, "cause": cause, "looks": d.looks, "lost": d.lost,
 		})
 	return nil
 }

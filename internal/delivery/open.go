@@ -38,6 +38,7 @@ type job struct {
 	wait     time.Duration
 	events   []call.Event
 	call     call.Call // folded from events
+	broken   error     // what is stored cannot be read
 }
 
 // found is what a look at the open calls gives.
@@ -108,8 +109,7 @@ func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int
 	}
 	known := j.key != ""
 	if j.events != nil {
-		j.call = call.Fold(j.events)
-		j.key = callerKey(j.call)
+		j.fold()
 	}
 	if j.key != "" && (blocked[j.key] || callers[j.key] > 0) {
 		f.behind = true
@@ -129,6 +129,16 @@ func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int
 		return
 	}
 	f.jobs = append(f.jobs, j)
+}
+
+func (j *job) fold() {
+	defer func() {
+		if p := recover(); p != nil {
+			j.broken = fmt.Errorf("folding events: %v", p)
+		}
+	}()
+	j.call = call.Fold(j.events)
+	j.key = callerKey(j.call)
 }
 
 // mayRun are the calls whose events are worth reading: they are due, and nothing is known to be before them.
@@ -197,9 +207,9 @@ func readStamp(ctx context.Context, tx pgx.Tx, l *lane) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading what has changed: %w", err)
 	}
-	l.holding.Lock()
-	l.troubled = troubled
-	l.holding.Unlock()
+	l.mu.Lock()
+	l.troubled = l.troubled || troubled
+	l.mu.Unlock()
 	return stamp, nil
 }
 
@@ -259,11 +269,12 @@ func readEvents(ctx context.Context, tx pgx.Tx, t tenant.ID, jobs []*job) error 
 	var at time.Time
 	var normalised []byte
 	_, err = pgx.ForEachRow(rows, []any{&of, &id, &kind, &at, &normalised}, func() error {
+		j := byID[of]
 		e, err := call.UnmarshalEvent(call.EventID(id), call.Kind(kind), at, normalised)
 		if err != nil {
-			return err
+			j.broken = err
+			return nil
 		}
-		j := byID[of]
 		j.events = append(j.events, e)
 		return nil
 	})

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,12 +40,22 @@ func (r *run) settle(d *delivery) (sendAgain bool, e end, ended bool) {
 		return false, r.waitFor(r.w.Gap), true
 	}
 	d.looks = 0
+	if d.lost++; d.lost == maxLost {
+		d.lost = 0 // a replay tries as often again
+		d.to(Unknown)
+		return false, r.setAside(&Cause{Code: CauseAgain, Module: d.draft.Module, Slot: d.slot, Sentence: fmt.Sprintf(
+			"Zoho was asked %d times to write %s and answered each time with a fault of its own; the record is not there. Look at the answers below, then replay.",
+			maxLost, recordOf(d.draft.Module))}), true
+	}
 	d.to(Sending)
 	if _, err := r.save(step{status: Delivering}); err != nil {
 		return false, end{job: r.job, again: -1, err: err}, true
 	}
 	return true, end{}, false
 }
+
+// maxLost is how often a record is sent whose answer gets lost, before a person is asked.
+const maxLost = 3
 
 // unsettled leaves the choice to a person.
 func (r *run) unsettled(d *delivery, found []Candidate) end {
@@ -79,11 +90,13 @@ func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if found, err = r.unclaimed(d, found, rec); err != nil {
+	if found, err = r.unclaimed(d, found); err != nil {
 		return nil, nil, err
 	}
+	name := names[d.draft.Module]
+	alike := func(hit zoho.Record) bool { return name == "" || hit.Text(name) == rec.Text(name) }
 	if marker.Append == "" {
-		return candidates(found, names[d.draft.Module]), nil, nil
+		return candidates(slices.DeleteFunc(found, func(hit zoho.Record) bool { return !alike(hit) }), name), nil, nil
 	}
 	for _, hit := range found {
 		r.asking(purposeReadBack, d.id)
@@ -94,9 +107,9 @@ func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
 		switch {
 		case !there:
 		case marker.RefIn(whole) == d.ref:
-			ours = append(ours, candidates([]zoho.Record{hit}, names[d.draft.Module])...)
-		case marker.RefIn(whole) == "":
-			others = append(others, candidates([]zoho.Record{hit}, names[d.draft.Module])...)
+			ours = append(ours, candidates([]zoho.Record{hit}, name)...) // whatever its name is by now
+		case marker.RefIn(whole) == "" && alike(hit):
+			others = append(others, candidates([]zoho.Record{hit}, name)...)
 		}
 	}
 	if len(ours) == 1 {
@@ -144,15 +157,11 @@ func lookalikes(d *delivery, rec zoho.Record) zoho.Query {
 	return q
 }
 
-// unclaimed drops hits with another name than ours, and records that other deliveries of ours have made.
-func (r *run) unclaimed(d *delivery, found []zoho.Record, rec zoho.Record) ([]zoho.Record, error) {
+// unclaimed drops records that other deliveries of ours have made.
+func (r *run) unclaimed(d *delivery, found []zoho.Record) ([]zoho.Record, error) {
 	var ids []string
-	var fit []zoho.Record
 	for _, hit := range found {
-		if name := names[d.draft.Module]; name == "" || hit.Text(name) == rec.Text(name) {
-			fit = append(fit, hit)
-			ids = append(ids, hit.ID())
-		}
+		ids = append(ids, hit.ID())
 	}
 	if len(ids) == 0 {
 		return nil, nil
@@ -177,13 +186,7 @@ func (r *run) unclaimed(d *delivery, found []zoho.Record, rec zoho.Record) ([]zo
 	if err != nil {
 		return nil, fmt.Errorf("reading which records are other deliveries': %w", err)
 	}
-	var left []zoho.Record
-	for _, hit := range fit {
-		if !claimed[hit.ID()] {
-			left = append(left, hit)
-		}
-	}
-	return left, nil
+	return slices.DeleteFunc(found, func(hit zoho.Record) bool { return claimed[hit.ID()] }), nil
 }
 
 func candidates(records []zoho.Record, name string) []Candidate {

@@ -32,8 +32,9 @@ type run struct {
 	remembered *identity.Remembered
 	decided    decided
 	deliveries []*delivery
-	redone     bool // decided once more, because a record was gone
-	toldNews   bool // what is late was planned
+	contact    string // taken, so that no other call of the same Contact is decided meanwhile
+	redone     bool   // decided once more, because a record was gone
+	toldNews   bool   // what is late was planned
 
 	mu       sync.Mutex
 	attempts []attempt // not yet written down
@@ -54,6 +55,7 @@ const (
 func (w *Worker) tell(l *lane, set *setting, j *job) end {
 	r := &run{w: w, l: l, set: set, job: j, rules: set.rules, mappings: set.mappings}
 	r.api = w.Connections.API(l.tenant, r.observe)
+	defer r.leave()
 
 	if e, waits := r.awaits(); waits {
 		return e
@@ -140,7 +142,7 @@ func (d *delivery) begun() bool { return d.state == Done || d.state == Sending |
 // decide finds out who called and what that means, and stores the decision with the intent of its first record. It
 // reports true when the story ends, or rests, there.
 func (r *run) decide() (end, bool) {
-	match, earlier, err := r.identify()
+	match, earlier, err := r.identifyAlone()
 	if err != nil {
 		return r.verdict(err, nil)
 	}
@@ -176,6 +178,39 @@ func (r *run) decide() (end, bool) {
 	failpoint.Hit("P10")
 	e, err := r.save(s)
 	return e, err != nil || s.status != Delivering || s.done
+}
+
+// identifyAlone identifies the caller and, where that is a Contact, keeps the Contact's other calls from being decided
+// until this one is over: what it finds, such as an open Deal, stays true.
+func (r *run) identifyAlone() (identity.Match, []time.Time, error) {
+	for {
+		match, earlier, err := r.identify()
+		contact := ""
+		if match.Contact != nil {
+			contact = match.Contact.ID
+		}
+		if err != nil || contact == r.contact {
+			return match, earlier, err
+		}
+		r.leave()
+		if contact == "" {
+			return match, earlier, nil
+		}
+		waited, err := r.l.alone(contact)
+		if err != nil {
+			return match, earlier, err
+		}
+		if r.contact = contact; !waited {
+			return match, earlier, nil
+		}
+	}
+}
+
+func (r *run) leave() {
+	if r.contact != "" {
+		r.l.leave(r.contact)
+		r.contact = ""
+	}
 }
 
 // identify recalls and looks up the customer's number.

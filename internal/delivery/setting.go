@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -63,9 +64,14 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 	if s.link.Status == connection.Connected {
 		s.metadata = mapping.Metadata{}
 		for _, module := range []string{"Leads", "Contacts", "Deals", "Calls"} {
-			if s.metadata[module], err = w.Connections.Metadata(ctx, t, module); err != nil {
+			known, err := w.Connections.Metadata(ctx, t, module)
+			if isClosed(err) {
+				continue // taken to have Zoho's standard fields: only calls that need the module fail, each with the reason
+			}
+			if err != nil {
 				return nil, err
 			}
+			s.metadata[module] = known
 		}
 		country := s.link.Country
 		if country == "" {
@@ -81,6 +87,13 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 	}
 	w.settings[t] = s
 	return s, nil
+}
+
+// isClosed reports whether err says that a module is not for the Zoho user who connected, or that the organisation has
+// none.
+func isClosed(err error) bool {
+	e, ok := errors.AsType[*zoho.Error](err)
+	return ok && (e.Class == zoho.Permission || e.Class == zoho.Unsupported || e.Class == zoho.Gone)
 }
 
 // maxSettings bounds what a worker remembers of tenants whose lanes it has held.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"hookline/internal/identity"
 	"hookline/internal/mapping"
 	"hookline/internal/zoho"
 )
@@ -94,6 +95,10 @@ func (r *run) hold(e *zoho.Error, d *delivery, mayBlame bool) end {
 		return out
 	}
 	s := step{status: r.openStatus(), tried: blamed}
+	if blamed {
+		rest := rests[HoldOutage][min(r.job.tries, len(rests[HoldOutage])-1)]
+		s.wait = &rest
+	}
 	if d := r.next(); d != nil && d.state == Unknown {
 		look := r.firstLook()
 		s.wait = &look
@@ -141,20 +146,39 @@ func (r *run) duplicate(e *zoho.Error, d *delivery) (end, bool) {
 }
 
 // redo looks the caller up and decides once more, when a record that the call hangs on was deleted, merged or
-// converted since it was found. It reports false when that was tried already or part of the call stands in Zoho; the
-// end's job is nil when the story goes on.
+// converted since it was found or made. It reports false when that was tried already, or when all that this call has
+// made stands; the end's job is nil when the story goes on.
 func (r *run) redo() (end, bool) {
 	if r.redone {
 		return end{}, false
 	}
+	r.redone = true
+	var made []*delivery
 	for _, d := range r.deliveries {
-		if d.state == Done || d.state == Unknown {
+		switch {
+		case d.state == Unknown:
 			return end{}, false
+		case d.state == Done && d.revision == 0 && d.draft.Action == mapping.Create:
+			made = append(made, d)
 		}
 	}
-	r.redone = true
+	gone := 0
+	for _, d := range made {
+		stands, err := r.stands(d)
+		if err != nil {
+			e, _ := r.verdict(err, nil)
+			return e, true
+		}
+		if !stands {
+			gone++
+			d.to(Skipped)
+		}
+	}
+	if len(made) > 0 && gone == 0 {
+		return end{}, false
+	}
 	for _, d := range r.deliveries {
-		if d.state != Skipped {
+		if d.state != Skipped && d.state != Done {
 			d.to(Planned)
 		}
 	}
@@ -165,12 +189,23 @@ func (r *run) redo() (end, bool) {
 	return e, true
 }
 
+// stands asks Zoho whether a record that this call has made is still what it was.
+func (r *run) stands(d *delivery) (bool, error) {
+	r.asking(purposeLookUp, d.id)
+	rec, found, err := r.api.Get(r.l.ctx, d.draft.Module, d.zohoID, nil)
+	return found && !identity.IsConverted(rec), err
+}
+
 // refused sets the call aside over what Zoho does not take.
 func (r *run) refused(e *zoho.Error, d *delivery) end {
 	if d == nil {
 		return r.setAside(causeOfRefusal(e, "", "", zoho.Metadata{}))
 	}
 	d.cause = causeOfRefusal(e, d.draft.Module, d.slot, r.set.metadata[d.draft.Module])
+	if linked[e.Field] { // no row of the mapping fills it
+		d.cause.Link, d.cause.Allowed = "", nil
+		d.cause.Sentence = "A record that this call hangs on is no longer what it was in Zoho. Replay looks the caller up again."
+	}
 	d.to(Refused)
 	return r.setAside(d.cause)
 }

@@ -190,7 +190,9 @@ func (w *Worker) serve(l *lane) {
 		w.Log.Warn("lane not released: its lease will run out", "tenant", l.tenant.String(), "err", err)
 	}
 	w.mu.Lock()
-	delete(w.held, l.tenant)
+	if w.held[l.tenant] == l { // a lane that overslept its lease may have been claimed anew by ourselves
+		delete(w.held, l.tenant)
+	}
 	w.mu.Unlock()
 	w.wake() // what came after the last look, and a free place
 }

@@ -155,6 +155,12 @@ func conversion(rec zoho.Record) (contactID string, converted bool) {
 	return contactID, contactID != "" || yes(rec["$converted"]) || yes(rec["Converted__s"])
 }
 
+// IsConverted reports whether a record is a Lead that became a Contact.
+func IsConverted(rec zoho.Record) bool {
+	_, converted := conversion(rec)
+	return converted
+}
+
 // deal reads a Deal and what its pipeline says of its stage.
 func (f *finder) deal(rec zoho.Record) Deal {
 	d := Deal{

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"hookline/internal/call"
 	"hookline/internal/delivery"
@@ -257,13 +255,5 @@ func appendCalls(ctx context.Context, tx pgx.Tx, added []*arrival, place map[*ar
 // isOneRowsFault reports whether a failed transaction may go through without the event that spoiled it. When the
 // database is away, shutting down or out of room, it may not.
 func isOneRowsFault(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return errors.Is(err, errPanicked)
-	}
-	switch {
-	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "53"), strings.HasPrefix(pg.Code, "57"), strings.HasPrefix(pg.Code, "58"), strings.HasPrefix(pg.Code, "XX"):
-		return false
-	}
-	return true
+	return errors.Is(err, errPanicked) || postgres.IsFaultOfData(err)
 }

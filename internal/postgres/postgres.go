@@ -161,6 +161,19 @@ func CodeOf(err error) string {
 	return ""
 }
 
+// IsFaultOfData reports whether PostgreSQL refused what it was given, so that the same will be refused again, and
+// something else will not: neither it nor the way to it was at fault.
+func IsFaultOfData(err error) bool {
+	switch code := CodeOf(err); {
+	case code == "":
+		return false
+	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "25"), strings.HasPrefix(code, "40"), strings.HasPrefix(code, "53"),
+		strings.HasPrefix(code, "55"), strings.HasPrefix(code, "57"), strings.HasPrefix(code, "58"), strings.HasPrefix(code, "XX"):
+		return false // the connection, its state, another's transaction, resources, locks, operators, the system
+	}
+	return true
+}
+
 // ConstraintOf names the constraint that err broke, empty when it broke none.
 func ConstraintOf(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
