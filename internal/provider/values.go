@@ -90,52 +90,6 @@ func float(v any) (float64, bool) {
 	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
-// when reads a time: ISO 8601 with an offset or in the tenant's zone, RFC 2822, or an epoch in seconds, milliseconds
-// or microseconds, told apart by size.
-func (r *reader) when(name string, v any) time.Time {
-	s := text(v)
-	if s == "" {
-		return time.Time{}
-	}
-	t, ok := readTime(s, r.settings.Zone)
-	if !ok || t.Year() < 1 || t.Year() > 9998 {
-		r.note("%s %s is not a time and was left out.", name, shown(s))
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func readTime(s string, zone *time.Location) (time.Time, bool) {
-	if zone == nil {
-		zone = time.UTC
-	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		switch size := math.Abs(f); {
-		case size < 1e11:
-			return time.UnixMilli(int64(math.Round(f * 1000))), true
-		case size < 1e14:
-			return time.UnixMilli(int64(f)), true
-		case size < 1e17:
-			return time.UnixMicro(int64(f)), true
-		}
-		return time.Time{}, false
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z07:00",
-		"2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 MST", "2006-01-02T15:04Z07:00"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	for _, layout := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04",
-		"01/02/2006 15:04:05", "01/02/2006 15:04", "01/02/2006 3:04 PM", "January 2, 2006 3:04 PM", "Jan 2, 2006 3:04 PM"} {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t, true
-		}
-	}
-	t, err := mail.ParseDate(s)
-	return t, err == nil
-}
-
 // seconds reads a duration: 245, "245", "4:05", "00:04:05", "4m 5s". A negative one is noted and left out.
 func (r *reader) seconds(name string, v any) time.Duration {
 	s := text(v)
