@@ -134,6 +134,47 @@ func TestNextPhone(t *testing.T) {
 			t.Errorf("%q %q %q %q", id, same.Call.ProviderCallID, later.Call.ProviderCallID, other.Call.ProviderCallID)
 		}
 	})
+	t.Run("without a call id, a redial within the minute is another call and a repeat is not", func(t *testing.T) {
+		body := func(at, seconds, summary string) Reading {
+			return read(t, NextPhone{}, `{"caller_number":"+14155550123","call_timestamp":"`+at+`","call_duration_seconds":"`+seconds+`","call_summary":"`+summary+`"}`, s)
+		}
+		first := body("2026-03-02T17:04:05-08:00", "20", "one")
+		if repeat := body("2026-03-02T17:04:05-08:00", "20", "one"); repeat.Call.ProviderCallID != first.Call.ProviderCallID || repeat.EventID != first.EventID {
+			t.Error("a repeat is another call")
+		}
+		if late := body("2026-03-02T17:04:05-08:00", "20.2", "one, and more"); late.Call.ProviderCallID != first.Call.ProviderCallID {
+			t.Error("the same call with another summary is another call")
+		}
+		for _, redial := range []Reading{body("2026-03-02T17:04:50-08:00", "20", "two"), body("2026-03-02T17:04:50-08:00", "0", ""), body("2026-03-02T17:04:50-08:00", "245", "two")} {
+			if redial.Call.ProviderCallID == first.Call.ProviderCallID {
+				t.Errorf("the redial of %v is merged into the first call", redial.Call.Duration)
+			}
+		}
+		if len(first.Notes) != 1 || !strings.Contains(first.Notes[0], "call_id is missing") {
+			t.Errorf("%q", first.Notes)
+		}
+	})
+	t.Run("a kind that nobody knows is a finished call with a note, and a known other one is ignored", func(t *testing.T) {
+		for _, kind := range []string{"phone call", "inbound", "Anruf", "call.analysed"} {
+			got := read(t, NextPhone{}, `{"type":"`+kind+`","call_id":"a","caller_number":"+14155550123"}`, s)
+			if got.Ignored != "" || got.Kind != call.KindCompleted || got.Call.From != "+14155550123" || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], kind) {
+				t.Errorf("%s: %+v", kind, got)
+			}
+		}
+		for _, kind := range []string{"", "call.completed", "Call Ended", "call_completed"} {
+			if got := read(t, NextPhone{}, `{"type":"`+kind+`","call_id":"a","caller_number":"+14155550123"}`, s); got.Ignored != "" || len(got.Notes) > 0 {
+				t.Errorf("%s: %+v", kind, got)
+			}
+		}
+		for _, kind := range []string{"ping", "test", "Call_Ringing", "call.started", "chat"} {
+			if got := read(t, NextPhone{}, `{"type":"`+kind+`","caller_number":"+14155550123"}`, s); got.Ignored != kind {
+				t.Errorf("%s: %+v", kind, got)
+			}
+		}
+		if got := read(t, NextPhone{}, `{"type":"Call Updated","call_id":"a"}`, s); got.Kind != call.KindUpdated {
+			t.Errorf("%+v", got)
+		}
+	})
 	t.Run("two hidden callers in one minute stay two calls", func(t *testing.T) {
 		a := read(t, NextPhone{}, `{"caller_number":"anonymous","call_timestamp":"2026-03-02 17:04","call_summary":"a"}`, s)
 		b := read(t, NextPhone{}, `{"caller_number":"anonymous","call_timestamp":"2026-03-02 17:04","call_summary":"b"}`, s)
@@ -165,7 +206,7 @@ func TestNextPhone(t *testing.T) {
 		for k, v := range map[string]string{"caller_number": "+14155550123", "last_name": "Ng", "call_timestamp": "2026-03-02T17:04:05Z"} {
 			body = strings.Replace(body, "{{"+k+"}}", v, 1)
 		}
-		if got := read(t, NextPhone{}, body, s); got.Call.LastName != "Ng" || got.Call.Email != "" || got.Call.Answers != nil || len(got.Notes) != 0 {
+		if got := read(t, NextPhone{}, body, s); got.Call.LastName != "Ng" || got.Call.Email != "" || got.Call.Answers != nil || len(got.Notes) != 1 || !strings.HasPrefix(got.Notes[0], "call_id is missing") {
 			t.Errorf("%+v %q", got.Call, got.Notes)
 		}
 	})

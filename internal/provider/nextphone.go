@@ -166,14 +166,18 @@ func (NextPhone) Normalise(_ http.Header, body []byte, s Settings) (Reading, err
 	r := reader{settings: s}
 	get := func(field string) any { return at(doc, path[field]) }
 
-	switch kind := text(get("type")); kind {
-	case "", "call.completed", "call.ended", "call_ended", "call_completed":
-		reading.Kind = call.KindCompleted
-	case "call.updated":
-		reading.Kind = call.KindUpdated
-	default:
+	kind := text(get("type"))
+	switch folded := strings.NewReplacer("_", ".", "-", ".", " ", ".").Replace(strings.ToLower(kind)); {
+	case uninteresting[folded]:
 		reading.Ignored = kind
 		return reading, nil
+	case folded == "call.updated":
+		reading.Kind = call.KindUpdated
+	default:
+		reading.Kind = call.KindCompleted
+		if folded != "" && folded != "call.completed" && folded != "call.ended" {
+			r.note("%s %s is not a kind of event that is known here: it was read as a finished call.", path["type"], shown(kind))
+		}
 	}
 
 	c := &reading.Call
@@ -193,7 +197,8 @@ func (NextPhone) Normalise(_ http.Header, body []byte, s Settings) (Reading, err
 		case stated == "":
 			return reading, unreadable("The body has neither a call id nor the caller's number: it cannot be told which call this is.")
 		case c.Customer() != "" && !c.StartedAt.IsZero():
-			c.ProviderCallID = hashID("minute:", string(c.Customer()), c.StartedAt.Truncate(time.Minute).Format(time.RFC3339))
+			c.ProviderCallID = derivedID(*c, text(get("duration")) != "")
+			r.note("%s is missing: the caller's number, the time and the length of the call tell it from others.", path["call_id"])
 		default:
 			c.ProviderCallID = reading.EventID
 		}
@@ -226,6 +231,27 @@ func (NextPhone) Normalise(_ http.Header, body []byte, s Settings) (Reading, err
 	}
 	reading.Notes = r.finish(marked)
 	return reading, nil
+}
+
+// uninteresting are the kinds of event that are known to tell of no finished call, in lower case with dots between the
+// words. The customer writes the body, so any other word may be theirs for a call: a call read once too often is seen
+// by somebody, one that is ignored is not.
+var uninteresting = words("ping", "test", "test.ping", "webhook.test", "url.validation", "ringing", "call.ringing", "call.started", "call.initiated",
+	"call.answered", "call.in.progress", "chat", "chat.started", "chat.ended", "sms", "sms.received", "message", "message.received")
+
+// derivedID stands for the id of a call that has none: the caller's number and the minute in which the call began, as
+// a repeat may tell the second differently. Of one number's calls only shorter ones than a minute can begin in the
+// same minute and last equally long, so the length tells a second call from a repeat, and of short ones the second
+// of the start. Where the length is not stated, the minute has to do.
+func derivedID(c call.Call, lengthStated bool) string {
+	parts := []string{string(c.Customer()), c.StartedAt.Truncate(time.Minute).Format(time.RFC3339)}
+	if lengthStated {
+		parts = append(parts, c.Duration.String())
+		if c.Duration < time.Minute {
+			parts = append(parts, c.StartedAt.Truncate(time.Second).Format(time.RFC3339))
+		}
+	}
+	return hashID("minute:", parts...)
 }
 
 // unmapped are the customer's own keys beside the known fields: what the agent asked in this business.
