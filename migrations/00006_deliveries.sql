@@ -108,5 +108,9 @@ COMMENT ON TABLE attempt_deliveries IS 'Which deliveries a request to Zoho carri
 GRANT SELECT, INSERT, UPDATE, DELETE ON callers, deliveries, attempts, attempt_deliveries TO hookline_app;
 GRANT SELECT, INSERT ON decisions TO hookline_app;
 
+-- Callers of whom a record may or may not be in Zoho.
+CREATE INDEX calls_unsettled_idx ON calls (tenant_id, caller_key) WHERE status = 'needs_attention' AND cause->>'code' = 'UNSETTLED';
+
 -- +goose Down
+DROP INDEX calls_unsettled_idx;
 DROP TABLE attempt_deliveries, attempts, deliveries, decisions, callers;

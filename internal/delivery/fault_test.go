@@ -99,7 +99,17 @@ func TestWhatCannotBeToldApartGoesToAPerson(t *testing.T) {
 	}
 	s.replay(id) // asking again does not make it blind
 	s.untilStatus(id, delivery.NeedsAttention)
-	s.holds(map[string]int{"Leads": 1})
+	again := sarah()
+	again.StartedAt = again.StartedAt.Add(time.Hour)
+	waits := s.receive(again)
+	s.untilSettled(s.receive(from(number(3))))
+	if got := s.status(waits); got != delivery.Received {
+		t.Errorf("the caller's next call is %s: it must wait until it is known what there is", got)
+	}
+	if got := s.story(waits).Behind; got != id {
+		t.Errorf("the story says that it waits behind %s, want %s", got, id)
+	}
+	s.holds(map[string]int{"Leads": 2, "Calls": 1})
 	if err := delivery.Settle(t.Context(), s.db.DB, s.tenant, id, "lead", "1", "owner@example.com"); err == nil {
 		t.Error("a record that is no candidate was taken")
 	}
@@ -107,8 +117,8 @@ func TestWhatCannotBeToldApartGoesToAPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.bell.Ring(s.tenant)
-	s.untilSettled(id)
-	s.holds(map[string]int{"Leads": 1, "Calls": 1})
+	s.untilSettled(id, waits)
+	s.holds(map[string]int{"Leads": 2, "Calls": 3})
 	stop()
 }
 

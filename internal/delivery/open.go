@@ -71,7 +71,10 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 		if f.stamp, err = readStamp(ctx, tx, l); err != nil {
 			return err
 		}
-		blocked := map[call.Phone]bool{}
+		blocked, err := unsettledCallers(ctx, tx, l)
+		if err != nil {
+			return err
+		}
 		named := map[call.ID]call.Phone{}
 		var after *job
 		for page := 0; ; page++ {
@@ -100,6 +103,21 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 		return found{}, fmt.Errorf("looking for open calls of %s: %w", l.tenant, err)
 	}
 	return f, nil
+}
+
+// unsettledCallers are those of whom a record may or may not be in Zoho: until a person has said which, nothing more
+// is written for them, because it could be written beside it.
+func unsettledCallers(ctx context.Context, tx pgx.Tx, l *lane) (map[call.Phone]bool, error) {
+	rows, _ := tx.Query(ctx, `
+		SELECT caller_key FROM calls
+		 WHERE tenant_id = @tenant AND status = 'needs_attention' AND cause->>'code' = 'UNSETTLED' AND caller_key <> ''`,
+		pgx.StrictNamedArgs{"tenant": l.tenant.UUID()})
+	callers := map[call.Phone]bool{}
+	var key string
+	if _, err := pgx.ForEachRow(rows, []any{&key}, func() error { callers[call.Phone(key)] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("reading whose records are unsettled: %w", err)
+	}
+	return callers, nil
 }
 
 // sort decides whether j can be run now.

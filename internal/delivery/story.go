@@ -25,6 +25,7 @@ type Story struct {
 	Revision   int       // events
 	Cause      *Cause    // why it needs a person
 	NextTry    time.Time // zero: nothing is planned
+	Behind     call.ID   // the call of the same caller that a person has to settle first; zero: none
 	Events     []StoryEvent
 	Decision   *StoryDecision // nil: not decided
 	Decisions  int            // how often it was decided
@@ -135,12 +136,20 @@ func (s *Story) readEvents(ctx context.Context, tx pgx.Tx, t tenant.ID) error {
 func (s *Story) readState(ctx context.Context, tx pgx.Tx, t tenant.ID) error {
 	var cause []byte
 	var next *time.Time
-	err := tx.QueryRow(ctx, `SELECT cause, next_at FROM calls WHERE tenant_id = @tenant AND id = @id`,
-		pgx.StrictNamedArgs{"tenant": t.UUID(), "id": s.ID.UUID()}).Scan(&cause, &next)
+	var behind uuid.NullUUID
+	err := tx.QueryRow(ctx, `
+		SELECT cause, next_at,
+		       (SELECT id FROM calls AS unsettled
+		         WHERE unsettled.tenant_id = @tenant AND unsettled.caller_key = calls.caller_key AND unsettled.caller_key <> ''
+		           AND unsettled.status = 'needs_attention' AND unsettled.cause->>'code' = 'UNSETTLED'
+		           AND calls.status IN ('received', 'delivering')
+		         LIMIT 1)
+		  FROM calls WHERE tenant_id = @tenant AND id = @id`,
+		pgx.StrictNamedArgs{"tenant": t.UUID(), "id": s.ID.UUID()}).Scan(&cause, &next, &behind)
 	if err != nil {
 		return fmt.Errorf("reading call %s: %w", s.ID, err)
 	}
-	s.NextTry = timeOf(next)
+	s.NextTry, s.Behind = timeOf(next), call.ID(behind.UUID)
 	s.Cause, err = readCause(cause)
 	return err
 }
