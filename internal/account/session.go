@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -312,7 +313,9 @@ func addressOf(r *http.Request) string {
 	return address
 }
 
+// clip makes text of what a browser says of itself: at most n characters, and none that PostgreSQL cannot keep.
 func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	runes := []rune(s)
 	if len(runes) <= n {
 		return s

@@ -15,6 +15,7 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/fault"
+	"hookline/internal/postgres"
 	"hookline/web/page"
 )
 
@@ -25,6 +26,10 @@ func statusOf(err error) int {
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return http.StatusServiceUnavailable
+	}
+	switch postgres.CodeOf(err) {
+	case "22021", "22P05": // character_not_in_repertoire, untranslatable_character: text that cannot be kept as such
+		return http.StatusUnprocessableEntity
 	}
 	switch fault.KindOf(err) {
 	case fault.Invalid:

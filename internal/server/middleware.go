@@ -9,8 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -128,7 +130,7 @@ func headers(https bool, consent []string) echo.MiddlewareFunc {
 // maxForm is how many bytes a form may send.
 const maxForm = 1 << 20
 
-// bodyLimit refuses what is larger than a form, before anything reads it.
+// bodyLimit refuses what is larger than a form, or no text, before anything reads it.
 func bodyLimit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -136,15 +138,26 @@ func bodyLimit(next echo.HandlerFunc) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusRequestEntityTooLarge)
 		}
 		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
-		if err := r.ParseForm(); err != nil { // here, because FormValue would hide the error
+		form, err := c.FormParams() // here, because FormValue would hide the error
+		if err != nil {
 			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 				return echo.NewHTTPError(http.StatusRequestEntityTooLarge).SetInternal(err)
 			}
 			return echo.NewHTTPError(http.StatusBadRequest).SetInternal(err)
 		}
+		for name, values := range form {
+			if !isText(name) || slices.ContainsFunc(values, func(v string) bool { return !isText(v) }) {
+				return echo.NewHTTPError(http.StatusBadRequest).SetInternal(errNoText)
+			}
+		}
 		return next(c)
 	}
 }
+
+var errNoText = fault.New(fault.Invalid, "What was sent holds a character that no text holds. Take it out and try again.")
+
+// isText reports whether PostgreSQL can keep s as text: UTF-8 without NUL.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // session reads who the browser says it is.
 func (s *Server) session(next echo.HandlerFunc) echo.HandlerFunc {
