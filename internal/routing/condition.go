@@ -289,7 +289,7 @@ func (e *evaluation) text(c Condition) (bool, string) {
 		case c.Field == FieldDialled:
 			hit = hit || call.SamePhone(v, e.facts.Country, call.Phone(value))
 		case c.Op == Contains:
-			hit = hit || indexOf(wordsOf(value), wordsOf(v)) >= 0 && want != ""
+			hit = hit || indexOf(wordsOf(value), wordsOf(v), 0) >= 0 && want != ""
 		default:
 			hit = hit || have == want
 		}

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -122,7 +123,7 @@ func wordsOf(text string) []string {
 }
 
 // find looks for the phrases and returns the places, negated ones included, at most eight. A phrase counts once for
-// each clause.
+// each clause: where it is said there several times, the first that is not negated stands for all.
 func (s *speech) find(phrases []string) []Quote {
 	var quotes []Quote
 	for _, p := range phrases {
@@ -131,12 +132,21 @@ func (s *speech) find(phrases []string) []Quote {
 			continue
 		}
 		for _, c := range s.clauses {
-			at := indexOf(c.words, pattern)
+			at := indexOf(c.words, pattern, 0)
 			if at < 0 {
 				continue
 			}
+			negated := negation(c.words[:at])
+			for next := at; negated != ""; {
+				if next = indexOf(c.words, pattern, next+1); next < 0 {
+					break
+				}
+				if negation(c.words[:next]) == "" {
+					at, negated = next, ""
+				}
+			}
 			said := strings.Join(c.words[at:at+len(pattern)], " ")
-			quotes = append(quotes, Quote{Phrase: said, Text: clip(c.text, 160), Turn: c.turn, Negated: negation(c.words[:at])})
+			quotes = append(quotes, Quote{Phrase: said, Text: clip(c.text, 160), Turn: c.turn, Negated: negated})
 		}
 	}
 	return fewest(quotes)
@@ -166,8 +176,8 @@ func fewest(quotes []Quote) []Quote {
 	return all[:min(len(all), 8)]
 }
 
-func indexOf(words, pattern []string) int {
-	for i := 0; i+len(pattern) <= len(words); i++ {
+func indexOf(words, pattern []string, from int) int {
+	for i := from; i+len(pattern) <= len(words); i++ {
 		fits := true
 		for j, p := range pattern {
 			if stem, open := strings.CutSuffix(p, "*"); open {
@@ -204,11 +214,42 @@ func negation(before []string) string {
 		case w == "no" && answers[next]: // "no I'd like a quote": an answer, not a negation
 		case strings.HasPrefix(w, "not") && (next == "only" || next == "just" || next == "sure"):
 		case lacks(before[i+1:]): // "I don't know the price" asks for it
+		case asks(before, i), welcomes(before[i+1:]):
 		default:
 			return w
 		}
 	}
 	return ""
+}
+
+// asks reports whether the negation at i is that of a question which wants the thing: "can't you give me a quote",
+// "why don't we", "¿no me puede dar un precio?". Punctuation is not asked for, since speech recognition often has none.
+func asks(before []string, i int) bool {
+	w, after := before[i], before[i+1:]
+	if len(after) == 0 {
+		return false
+	}
+	opening := before[:i]
+	if w == "no" && i >= 2 && before[i-2] == "por" && before[i-1] == "que" {
+		opening = before[:i-2]
+	}
+	start := !slices.ContainsFunc(opening, func(w string) bool { return !openings[w] })
+	if w == "no" {
+		if after[0] == "me" || after[0] == "nos" {
+			after = after[1:]
+		}
+		return start && (len(opening) < i || len(after) > 0 && spanishRequests[after[0]])
+	}
+	return inverting[w] && inverted[after[0]] && (start || i > 0 && before[i-1] == "why")
+}
+
+// welcomes reports whether what follows a negation makes a yes of it: "wouldn't mind", "no me vendría mal".
+func welcomes(after []string) bool {
+	if len(after) > 0 && (after[0] == "me" || after[0] == "nos") {
+		after = after[1:]
+	}
+	return len(after) > 0 && (after[0] == "mind" || after[0] == "importaria") ||
+		len(after) > 1 && (after[0] == "vendria" || after[0] == "estaria") && after[1] == "mal"
 }
 
 // lacks reports whether the first verb after a negation says that the caller has not got or not understood the
@@ -241,7 +282,13 @@ var (
 		yes actually just please gracias`)
 	lackVerbs = set(`know see find have get got receive received remember understand wait hesitate seem hear caught catch heard
 		sabe se tengo encuentro recibi entiendo`)
-	breaks = set(`but however although though because so then pero aunque porque`)
+	// inverting stand before their subject in questions only.
+	inverting = set(`can't cant couldn't couldnt won't wont wouldn't wouldnt don't dont isn't isnt aren't arent`)
+	inverted  = set(`you we i there`)
+	openings  = set(`hi hello hey well ok okay um uh yeah yes sorry please and hola bueno oiga oye disculpe y`)
+	// spanishRequests are verbs by which "no" at the start asks for something.
+	spanishRequests = set(`puede puedes pueden podria podrias podrian`)
+	breaks          = set(`but however although though because so then pero aunque porque`)
 )
 
 // clip shortens a quote to n characters.
