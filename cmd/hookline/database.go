@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"hookline/internal/postgres"
 	"hookline/internal/postgres/embedded"
@@ -63,6 +65,32 @@ func (d database) ensureSchema(ctx context.Context, c config) error {
 		return fmt.Errorf("the database is behind by %d migrations (%s). Run: hookline migrate up", len(pending), strings.Join(pending, ", "))
 	}
 	return nil
+}
+
+// schemaReasons tells readiness when the schema is behind this program, as after a backup was restored. It looks
+// anew at most every ten seconds: a look opens connections of its own.
+func (d database) schemaReasons() func(context.Context) []string {
+	var (
+		mu      sync.Mutex
+		asked   time.Time
+		reasons []string
+	)
+	return func(ctx context.Context) []string {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(asked) < 10*time.Second {
+			return reasons
+		}
+		pending, err := postgres.Pending(ctx, d.owner)
+		if err != nil {
+			return []string{"database"}
+		}
+		asked, reasons = time.Now(), nil
+		if len(pending) > 0 {
+			reasons = []string{"migrations"}
+		}
+		return reasons
+	}
 }
 
 // sealingKeys are those of the environment, or with an embedded database those of the data directory, made there on

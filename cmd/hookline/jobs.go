@@ -49,7 +49,7 @@ func startJobs(ctx context.Context, c config, d database, p *parts, role string,
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("starting jobs: %w", err)
 	}
-	end.add(func() {
+	end.work(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if client.Stop(ctx) != nil {

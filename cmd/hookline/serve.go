@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,7 +54,7 @@ const stopWithin = 14 * time.Second
 // serve runs until ctx ends. ready is called once everything answers; beside, when given, runs next to the server
 // with the parts and ends with it.
 func serve(ctx context.Context, c config, role string, log *slog.Logger, ready func(), beside func(context.Context, *parts, *intake.Receiver)) error {
-	var end closing
+	end := closing{log: log, within: stopWithin}
 	defer end.run()
 
 	if c.sandboxInside {
@@ -90,9 +89,19 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	health := server.NewHealth(p.db, d.schemaReasons())
+	end.work(health.Drain)
+	failed := make(chan error, 4)
+	if c.MetricsAddr != "" {
+		metrics := &http.Server{Addr: c.MetricsAddr, Handler: inside(registry, health), ReadHeaderTimeout: 5 * time.Second}
+		if err := listen(metrics, failed); err != nil {
+			return fmt.Errorf("HOOKLINE_METRICS_ADDR %s cannot be used: %w. Choose another address or off", c.MetricsAddr, err)
+		}
+		end.add(func() { shutdown(metrics) })
+	}
 
 	listener := delivery.NewListener(func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, d.direct) }, log)
-	end.background(listener.Run)
+	end.add(background(listener.Run))
 
 	var mailbox string
 	if role != "worker" && c.SMTPURL == "" && !c.SMTPOff {
@@ -102,37 +111,24 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 	if err := startJobs(ctx, c, d, p, role, &end); err != nil {
 		return err
 	}
-
-	failed := make(chan error, 4)
-	var receiver *intake.Receiver
-	health := http.Handler(nil)
+	var door front
 	if role != "worker" {
-		door, err := openFront(ctx, p, d, registry, listener, mailbox, &end)
-		if err != nil {
+		if door, err = openFront(ctx, p, d, registry, health, listener, mailbox, &end); err != nil {
 			return err
 		}
-		receiver, health = door.receiver, door.server.Health()
 		web := &http.Server{Addr: c.Addr, Handler: door.server.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 12 * time.Second,
 			WriteTimeout: 60 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 		if err := listen(web, failed); err != nil {
 			return fmt.Errorf("HOOKLINE_ADDR %s cannot be used: %w", c.Addr, err)
 		}
-		end.add(func() { shutdown(web) })
-		end.add(door.stop)
+		end.work(func() { shutdown(web) })
 	}
 	if role != "web" {
 		worker := delivery.New(delivery.Deps{DB: p.db, Keys: p.keys, Connections: p.connections, Listener: listener, Now: time.Now, Log: log, Gap: c.gap()})
-		end.background(worker.Run)
-	}
-	if c.MetricsAddr != "" {
-		metrics := &http.Server{Addr: c.MetricsAddr, Handler: inside(registry, health, p.db), ReadHeaderTimeout: 5 * time.Second}
-		if err := listen(metrics, failed); err != nil {
-			return fmt.Errorf("HOOKLINE_METRICS_ADDR %s cannot be used: %w. Choose another address or off", c.MetricsAddr, err)
-		}
-		end.add(func() { shutdown(metrics) })
+		end.work(background(worker.Run))
 	}
 	if beside != nil {
-		end.background(func(ctx context.Context) { beside(ctx, p, receiver) })
+		end.work(background(func(ctx context.Context) { beside(ctx, p, door.receiver) }))
 	}
 
 	log.Info("serving", "role", role, "url", c.BaseURL, "sandbox", c.SandboxURL)
@@ -156,33 +152,25 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 type front struct {
 	server   *server.Server
 	receiver *intake.Receiver
-	feed     *delivery.Feed
 }
 
 // openFront builds intake and the server. Intake has a pool of its own: no slow page keeps a call waiting.
-func openFront(ctx context.Context, p *parts, d database, registry prometheus.Registerer, listener *delivery.Listener, mailbox string, end *closing) (front, error) {
+func openFront(ctx context.Context, p *parts, d database, registry prometheus.Registerer, health *server.Health, listener *delivery.Listener, mailbox string, end *closing) (front, error) {
 	pool, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 6, Name: "hookline intake", Direct: p.config.direct()})
 	if err != nil {
 		return front{}, err
 	}
 	end.add(pool.Close)
-	f := front{
-		receiver: intake.New(intake.Deps{DB: pool, Keys: p.keys, Ring: p.bell.Ring, Now: time.Now, Log: p.log, Metrics: registry}),
-		feed:     delivery.NewFeed(p.db, listener),
-	}
-	end.add(f.receiver.Close)
+	f := front{receiver: intake.New(intake.Deps{DB: pool, Keys: p.keys, Ring: p.bell.Ring, Now: time.Now, Log: p.log, Metrics: registry})}
+	end.work(f.receiver.Close)
+	feed := delivery.NewFeed(p.db, listener)
+	end.work(feed.Close) // ends the live pages, for which the listener's shutdown waits
 	f.server, err = server.New(server.Deps{
 		DB: p.db, Log: p.log, Now: time.Now, BaseURL: p.config.BaseURL, Desk: p.desk, Sessions: account.NewSessions(p.db, time.Now),
-		Zoho: p.connections, Keys: p.keys, Sources: p.sources, Receiver: f.receiver, Intake: f.receiver, Feed: f.feed, Bell: p.bell,
+		Zoho: p.connections, Keys: p.keys, Sources: p.sources, Receiver: f.receiver, Intake: f.receiver, Feed: feed, Bell: p.bell, Health: health,
 		Sandbox: p.config.SandboxURL != "", SandboxURL: p.config.SandboxURL, Consent: p.consent, Mailbox: mailbox,
 	})
 	return f, err
-}
-
-// stop ends the live pages, so that the listener's shutdown need not wait for them, and says so to balancers.
-func (f front) stop() {
-	f.server.Drain()
-	f.feed.Close()
 }
 
 func listen(s *http.Server, failed chan<- error) error {
@@ -207,7 +195,7 @@ func shutdown(s *http.Server) {
 }
 
 // inside is the listener for operators: metrics, profiles and health.
-func inside(registry *prometheus.Registry, health http.Handler, db *postgres.DB) http.Handler {
+func inside(registry *prometheus.Registry, health http.Handler) http.Handler {
 	m := http.NewServeMux()
 	m.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	m.HandleFunc("/debug/pprof/", pprof.Index)
@@ -215,19 +203,6 @@ func inside(registry *prometheus.Registry, health http.Handler, db *postgres.DB)
 	m.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	m.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	m.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	if health == nil { // a worker
-		m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
-		m.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			if db.Ping(r.Context()) != nil {
-				w.WriteHeader(http.StatusServiceUnavailable)
-				fmt.Fprint(w, `{"status":"not ready","reasons":["database"]}`)
-				return
-			}
-			fmt.Fprint(w, `{"status":"ready"}`)
-		})
-		return m
-	}
 	m.Handle("GET /healthz", health)
 	m.Handle("GET /readyz", health)
 	return m
@@ -254,25 +229,4 @@ func randomPath() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-// closing ends what was begun, last first.
-type closing struct{ steps []func() }
-
-func (c *closing) add(step func()) { c.steps = append(c.steps, step) }
-
-// background starts work that runs until closing comes to it, and is then waited for.
-func (c *closing) background(work func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() { work(ctx) })
-	c.add(func() { cancel(); done.Wait() })
-}
-
-func (c *closing) run() {
-	late := time.AfterFunc(stopWithin, func() { panic("stopping took longer than it may") })
-	defer late.Stop()
-	for i := len(c.steps) - 1; i >= 0; i-- {
-		c.steps[i]()
-	}
 }

@@ -28,6 +28,7 @@ const (
 func (s *Server) routes() []route {
 	return []route{
 		{get, "/", anyone, s.front},
+		{http.MethodHead, "/", anyone, s.front},
 		{get, "/welcome", anyone, s.welcome},
 		{post, "/theme", anyone, s.setTheme},
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/server"
 	"hookline/internal/server/servertest"
 )
 
@@ -19,6 +21,8 @@ import (
 var expectations = map[string]string{
 	"GET /healthz":  "program",
 	"GET /readyz":   "program",
+	"HEAD /healthz": "program",
+	"HEAD /readyz":  "program",
 	"GET /static/*": "program",
 
 	"GET /api/v1/openapi.json":      "program",
@@ -29,6 +33,7 @@ var expectations = map[string]string{
 	"GET /api/v1/stats":             "program",
 
 	"GET /":               "anyone",
+	"HEAD /":              "anyone",
 	"GET /welcome":        "anyone",
 	"POST /theme":         "anyone",
 	"GET /signup":         "anyone",
@@ -205,4 +210,29 @@ func TestNoPageIsFramedCachedOrInline(t *testing.T) {
 			t.Errorf("GET %s: inline script or style: %q", path, found)
 		}
 	})
+}
+
+func TestReadinessAnswersGetAndHeadAndNamesEveryReason(t *testing.T) {
+	t.Parallel()
+	var behind []string
+	s := servertest.New(t, func(d *server.Deps) {
+		d.Health = server.NewHealth(d.DB, func(context.Context) []string { return behind })
+	})
+	b := s.Visitor()
+	for _, path := range []string{"/healthz", "/readyz", "/"} {
+		if p := b.Send(http.MethodHead, path, nil); p.Status != http.StatusOK && p.Status != http.StatusSeeOther || p.Body != "" {
+			t.Errorf("HEAD %s: %d %q", path, p.Status, p.Body)
+		}
+	}
+	if p := b.Get("/readyz"); p.Body != `{"status":"ready"}` {
+		t.Errorf("ready: %s", p.Body)
+	}
+	behind = []string{"migrations"}
+	s.Server.Health.Drain()
+	if p := b.Get("/readyz"); p.Status != http.StatusServiceUnavailable || p.Body != `{"status":"not ready","reasons":["shutting down","migrations"]}` {
+		t.Errorf("shutting down and behind: %d %s", p.Status, p.Body)
+	}
+	if p := b.Get("/healthz"); p.Status != http.StatusOK {
+		t.Errorf("alive all the same: %d", p.Status)
+	}
 }

@@ -1,12 +1,11 @@
 package server
 
 import (
-	"context"
-	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -31,15 +30,16 @@ type Deps struct {
 	Zoho       *connection.Connections
 	Keys       *seal.Keys
 	Sources    *intake.Sources
-	Receiver   *intake.Receiver                   // takes simulated calls in
-	Feed       *delivery.Feed                     // what the live stream hears
-	Bell       *delivery.Bell                     // wakes lanes; nil: they notice within the poll
-	Sandbox    bool                               // the Zoho sandbox stands in for Zoho
-	SandboxURL string                             // base of the Zoho sandbox; empty where the real Zoho is used
-	Intake     http.Handler                       // POST /in/{key}; nil: not found
-	Ready      func(ctx context.Context) []string // reasons not to be ready beside the database; nil: none
-	Consent    []string                           // origins that the post which starts consent may lead to
-	Mailbox    string                             // random path token under which kept mails are shown; empty: nowhere
+	Receiver   *intake.Receiver // takes simulated calls in
+	Feed       *delivery.Feed   // what the live stream hears
+	Bell       *delivery.Bell   // wakes lanes; nil: they notice within the poll
+	Sandbox    bool             // the Zoho sandbox stands in for Zoho
+	SandboxURL string           // base of the Zoho sandbox; empty where the real Zoho is used
+	Intake     http.Handler     // POST /in/{key}; nil: not found
+	Health     *Health          // shared with the process's other listeners; nil: one of its own
+	Consent    []string         // origins that the post which starts consent may lead to
+	Mailbox    string           // random path token under which kept mails are shown; empty: nowhere
+	Proxies    []netip.Prefix   // whose X-Forwarded-For is believed; none: the peer is the visitor
 }
 
 // Server serves pages, intake and the API.
@@ -47,7 +47,6 @@ type Server struct {
 	Deps
 	echo     *echo.Echo
 	document []byte // OpenAPI, of the JSON API
-	draining atomic.Bool
 }
 
 // New builds the server. It listens to nothing yet: Handler is for an http.Server.
@@ -56,17 +55,21 @@ func New(d Deps) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.Health == nil {
+		d.Health = NewHealth(d.DB, nil)
+	}
 	s := &Server{Deps: d, echo: echo.New()}
 	e := s.echo
-	e.IPExtractor = echo.ExtractIPDirect() // X-Forwarded-For is anyone's to write
+	e.IPExtractor = visitorsAddress(d.Proxies)
 	e.HTTPErrorHandler = s.fail
 	e.HideBanner, e.HidePort = true, true
 
 	// The order, once and for all: recover, request id, access line, headers; then for pages body limit, session,
 	// cross-origin check, account and tenant, and at last the right that the route needs.
 	e.Use(s.recovered, requestID, s.accessLine, headers(base.Scheme == "https", d.Consent))
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(d.Health))
+	}
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
 	if d.Intake != nil {
 		e.Pre(intakeFirst(d.Intake))
@@ -84,40 +87,16 @@ func New(d Deps) (*Server, error) {
 // Handler is the whole server.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// Drain makes readiness say that the server is shutting down, so that balancers look elsewhere.
-func (s *Server) Drain() { s.draining.Store(true) }
-
-// Health serves the two health routes by themselves, for the metrics listener.
-func (s *Server) Health() http.Handler {
-	e := echo.New()
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
-	return e
-}
-
-func (s *Server) healthz(c echo.Context) error {
-	return c.String(http.StatusOK, "ok")
-}
-
-func (s *Server) readyz(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
-	defer cancel()
-	var reasons []string
-	if s.draining.Load() {
-		reasons = append(reasons, "shutting down")
+// visitorsAddress finds who asks. X-Forwarded-For is anyone's to write: only what a trusted proxy has added to it
+// counts, so that the address is the nearest one that is no such proxy.
+func visitorsAddress(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
 	}
-	if err := s.DB.Ping(ctx); err != nil {
-		reasons = append(reasons, "database")
-	} else if s.Ready != nil {
-		reasons = append(reasons, s.Ready(ctx)...)
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		p = p.Masked()
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}))
 	}
-	answer, status := map[string]any{"status": "ready"}, http.StatusOK
-	if len(reasons) > 0 {
-		answer, status = map[string]any{"status": "not ready", "reasons": reasons}, http.StatusServiceUnavailable
-	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	return c.Blob(status, echo.MIMEApplicationJSON, body)
+	return echo.ExtractIPFromXFFHeader(trust...)
 }
