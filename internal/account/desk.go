@@ -349,7 +349,8 @@ func (d *Desk) Reset(ctx context.Context, token, password, address string) error
 	})
 }
 
-// ChangePassword sets a new password for somebody who knows the old one. Every session but kept, by its id, ends.
+// ChangePassword sets a new password for somebody who knows the old one. Every session but kept, by its id, ends, and a
+// reset link that is on its way works no more.
 func (d *Desk) ChangePassword(ctx context.Context, m Member, old, password, kept, address string) error {
 	if err := d.throttle(ctx, signInHere, m.Email+"\x00"+network(address)); err != nil {
 		return err
@@ -368,6 +369,9 @@ func (d *Desk) ChangePassword(ctx context.Context, m Member, old, password, kept
 	}
 	return d.DB.InTenant(ctx, m.Tenant.ID, func(tx pgx.Tx) error {
 		if err := storePassword(ctx, tx, m.Person, hash); err != nil {
+			return err
+		}
+		if err := endTokens(ctx, tx, resetToken, m.Person); err != nil {
 			return err
 		}
 		if err := endSessions(ctx, tx, m.Person, kept); err != nil {

@@ -46,9 +46,8 @@ func hashOf(secret string) []byte {
 
 // issueToken makes a token for a person; older ones of its kind stop working.
 func issueToken(ctx context.Context, db postgres.Querier, kind tokenKind, person PersonID, now time.Time) (string, error) {
-	if _, err := db.Exec(ctx, `DELETE FROM keys WHERE kind = @kind AND person_id = @person`,
-		pgx.StrictNamedArgs{"kind": string(kind), "person": person.UUID()}); err != nil {
-		return "", fmt.Errorf("ending older %s tokens: %w", kind, err)
+	if err := endTokens(ctx, db, kind, person); err != nil {
+		return "", err
 	}
 	token := randomText()
 	if _, err := db.Exec(ctx, `
@@ -61,6 +60,15 @@ func issueToken(ctx context.Context, db postgres.Querier, kind tokenKind, person
 		return "", fmt.Errorf("issuing a %s token: %w", kind, err)
 	}
 	return token, nil
+}
+
+// endTokens makes a person's tokens of a kind stop working.
+func endTokens(ctx context.Context, db postgres.Querier, kind tokenKind, person PersonID) error {
+	if _, err := db.Exec(ctx, `DELETE FROM keys WHERE kind = @kind AND person_id = @person`,
+		pgx.StrictNamedArgs{"kind": string(kind), "person": person.UUID()}); err != nil {
+		return fmt.Errorf("ending %s tokens: %w", kind, err)
+	}
+	return nil
 }
 
 var errToken = fault.New(fault.NotFound, "This link has been used, replaced by a newer one, or is too old. Ask for a new one.")
