@@ -113,7 +113,9 @@ func (s *Sessions) load(ctx context.Context, session *sessions.Session, id strin
 	})
 }
 
-// Save writes the session's row and sets its cookie; with a negative MaxAge it ends the session instead.
+// Save writes the session's row and sets its cookie; with a negative MaxAge it ends the session instead. A session that
+// was ended while the request was on its way is not brought back: the browser gets a new one, in which nobody is
+// signed in.
 func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, session *sessions.Session) error {
 	if session.Options.MaxAge < 0 {
 		if err := s.end(r.Context(), session.ID); err != nil {
@@ -121,9 +123,6 @@ func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, session *session
 		}
 		http.SetCookie(w, sessions.NewCookie(session.Name(), "", session.Options))
 		return nil
-	}
-	if session.ID == "" {
-		session.ID = randomText()
 	}
 	values := map[string]string{}
 	for k, v := range session.Values {
@@ -140,12 +139,24 @@ func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, session *session
 	if err != nil {
 		return fmt.Errorf("writing a session's values: %w", err)
 	}
-	now := s.now()
 	err = s.db.Directory(r.Context(), func(tx pgx.Tx) error {
+		if !session.IsNew {
+			tag, err := tx.Exec(r.Context(), `
+				UPDATE sessions SET person_id = @person, tenant_id = @tenant, data = @data WHERE id_hash = @id`,
+				pgx.StrictNamedArgs{
+					"id": hashOf(session.ID), "person": optional(session, personValue), "tenant": optional(session, tenantValue), "data": data,
+				})
+			if err != nil || tag.RowsAffected() > 0 {
+				return err
+			}
+			delete(session.Values, personValue)
+			delete(session.Values, tenantValue)
+		}
+		session.ID = randomText()
+		now := s.now()
 		_, err := tx.Exec(r.Context(), `
 			INSERT INTO sessions (id_hash, person_id, tenant_id, data, user_agent, address, created_at, seen_at, expires_at)
-			VALUES (@id, @person, @tenant, @data, @user_agent, @address, @now, @now, @expires_at)
-			ON CONFLICT (id_hash) DO UPDATE SET person_id = excluded.person_id, tenant_id = excluded.tenant_id, data = excluded.data`,
+			VALUES (@id, @person, @tenant, @data, @user_agent, @address, @now, @now, @expires_at)`,
 			pgx.StrictNamedArgs{
 				"id": hashOf(session.ID), "person": optional(session, personValue), "tenant": optional(session, tenantValue),
 				"data": data, "user_agent": clip(r.UserAgent(), 300), "address": addressOf(r),
@@ -156,6 +167,7 @@ func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, session *session
 	if err != nil {
 		return fmt.Errorf("saving a session: %w", err)
 	}
+	session.IsNew = false
 	http.SetCookie(w, sessions.NewCookie(session.Name(), session.ID, session.Options))
 	return nil
 }
@@ -165,7 +177,7 @@ func (s *Sessions) Begin(r *http.Request, w http.ResponseWriter, session *sessio
 	if err := s.end(r.Context(), session.ID); err != nil {
 		return err
 	}
-	session.ID = ""
+	session.ID, session.IsNew = "", true
 	clear(session.Values)
 	session.Values[personValue] = person.String()
 	if !workspace.IsZero() {
