@@ -63,7 +63,22 @@ ALTER TABLE calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE calls FORCE ROW LEVEL SECURITY;
 CREATE POLICY calls_own ON calls
     USING (tenant_id = ANY (string_to_array(NULLIF(current_setting('hookline.tenants', true), ''), ',')::uuid[]));
+-- A call may be deleted only where it stood in for an event that could not be read, and now can.
+CREATE POLICY calls_stand_ins ON calls AS RESTRICTIVE FOR DELETE USING (provider_call_id LIKE 'event:%');
 COMMENT ON TABLE calls IS 'One phone call, as its events together tell it, and how far it has come.';
+
+CREATE TABLE stand_ins (
+    tenant_id uuid NOT NULL,
+    id        uuid NOT NULL, -- of the call that stood in
+    call_id   uuid NOT NULL, -- of the call that the event tells of
+    CONSTRAINT stand_ins_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT stand_ins_call_fkey FOREIGN KEY (tenant_id, call_id) REFERENCES calls (tenant_id, id)
+);
+ALTER TABLE stand_ins ENABLE ROW LEVEL SECURITY;
+ALTER TABLE stand_ins FORCE ROW LEVEL SECURITY;
+CREATE POLICY stand_ins_own ON stand_ins
+    USING (tenant_id = ANY (string_to_array(NULLIF(current_setting('hookline.tenants', true), ''), ',')::uuid[]));
+COMMENT ON TABLE stand_ins IS 'The id under which an event was kept that could not be read, and the call that a later reading brought it to.';
 
 CREATE TABLE call_words (
     tenant_id   uuid        NOT NULL,
@@ -149,8 +164,9 @@ CREATE POLICY wakes_claim ON wakes USING (current_setting('hookline.claim', true
 COMMENT ON TABLE wakes IS 'A note that a lane has new work; inserted with the work, deleted by the lane before it looks for work.';
 
 GRANT SELECT, INSERT, UPDATE ON sources, calls TO hookline_app;
-GRANT SELECT, INSERT ON seen, call_words TO hookline_app;
+GRANT DELETE ON calls TO hookline_app;
+GRANT SELECT, INSERT ON seen, call_words, stand_ins TO hookline_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON events, lanes, wakes TO hookline_app;
 
 -- +goose Down
-DROP TABLE wakes, lanes, events, seen, call_words, calls, sources;
+DROP TABLE wakes, lanes, events, seen, call_words, stand_ins, calls, sources;

@@ -111,14 +111,21 @@ func (d *directory) read(ctx context.Context, key string) (*endpoint, error) {
 	if e.secrets, err = openSecrets(d.keys, t, source, sealed); err != nil {
 		return nil, err
 	}
+	if e.settings, err = readSettings(source, stored, country, zone); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// readSettings puts together what a source and its tenant add to the dialect.
+func readSettings(source uuid.UUID, stored []byte, country, zone string) (provider.Settings, error) {
 	var own settings
 	if err := json.Unmarshal(stored, &own); err != nil {
-		return nil, fmt.Errorf("reading the settings of source %s: %w", source, err)
+		return provider.Settings{}, fmt.Errorf("reading the settings of source %s: %w", source, err)
 	}
 	at, err := time.LoadLocation(zone)
 	if err != nil {
 		at = time.UTC
 	}
-	e.settings = provider.Settings{Region: country, Zone: at, Checks: own.Checks, Fields: own.Fields}
-	return e, nil
+	return provider.Settings{Region: country, Zone: at, Checks: own.Checks, Fields: own.Fields}, nil
 }

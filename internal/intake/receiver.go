@@ -207,7 +207,7 @@ func (r *Receiver) arrival(q *http.Request, e *endpoint, reading provider.Readin
 		}
 		event = call.Event{ID: event.ID, Kind: call.KindUnreadable, Problem: u.Problem}
 		a.kind, a.providerCallID = call.KindUnreadable, unreadableCallID(event.ID)
-		cause, err := json.Marshal(cause{Code: "unreadable", Sentence: u.Problem})
+		cause, err := unreadableCause(e.source, u.Problem)
 		if err != nil {
 			return nil, err
 		}
@@ -223,15 +223,6 @@ func (r *Receiver) arrival(q *http.Request, e *endpoint, reading provider.Readin
 	a.raw = SealRaw(r.keys, e.tenant, a.event, body)
 	return a, nil
 }
-
-// cause is why a call needs a person, as the calls table keeps it.
-type cause struct {
-	Code     string `json:"code"`
-	Sentence string `json:"sentence"`
-}
-
-// unreadableCallID stands in for the call id of an event that could not be read.
-func unreadableCallID(id call.EventID) string { return "event:" + id.String() }
 
 func (r *Receiver) answerStored(w http.ResponseWriter, provider string, a *arrival, s stored) {
 	// A repeat gets the first answer, also when the first could not be read.
