@@ -22,7 +22,8 @@ const (
 
 // Replay sends a call through again. What already stands in Zoho is kept and not repeated: the call resumes at the
 // step that failed, rendered afresh. A call of which nothing reached Zoho is matched and decided afresh. It goes in
-// order of receipt, before later calls of the same caller that are still open. Ring the Bell after it returns.
+// order of receipt, before later calls of the same caller that are still open. A call that could not be read has nothing
+// to deliver: intake reads it again first. Ring the Bell after it returns.
 func Replay(ctx context.Context, db *postgres.DB, t tenant.ID, id call.ID, config, actor string) error {
 	if config != ConfigCurrent && config != ConfigOriginal {
 		return fault.Field("config", "Choose “current” or “original”.")

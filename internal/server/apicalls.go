@@ -12,6 +12,7 @@ import (
 	"hookline/internal/delivery"
 	"hookline/internal/fault"
 	"hookline/internal/identity"
+	"hookline/internal/intake"
 	"hookline/internal/routing"
 	"hookline/internal/tenant"
 )
@@ -209,6 +210,9 @@ func (s *Server) apiCall(ctx context.Context, h account.Holder, in *apiOne) (*ap
 	if err != nil {
 		return nil, errNoSuchCall
 	}
+	if id, err = intake.CallOf(ctx, s.DB, h.Tenant, id); err != nil {
+		return nil, err
+	}
 	story, err := delivery.ShowCall(ctx, s.DB, s.Keys, h.Tenant, id)
 	if err != nil {
 		return nil, err
@@ -274,7 +278,7 @@ type apiReplayIn struct {
 
 type apiReplayOut struct {
 	Body struct {
-		ID     string `json:"id" format:"uuid"`
+		ID     string `json:"id" format:"uuid" doc:"Another one than was asked for when the event can be read only now: that of the call it tells of. Both lead there"`
 		Status string `json:"status" doc:"As it stands now: it is on its way"`
 	}
 }
@@ -288,12 +292,17 @@ func (s *Server) apiReplay(ctx context.Context, h account.Holder, in *apiReplayI
 	if in.Body != nil && in.Body.Config != "" {
 		config = in.Body.Config
 	}
-	sent, _, err := s.sendAgain(ctx, h.Tenant, []call.ID{id}, config, "key "+h.Name)
-	if err != nil {
+	did, err := s.sendAgain(ctx, h.Tenant, []call.ID{id}, config, "key "+h.Name)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if sent == 0 {
+	case len(did.unread) > 0:
+		return nil, fault.New(fault.Conflict, "This call still cannot be read: "+did.unread[0])
+	case did.passed > 0:
 		return nil, fault.New(fault.Conflict, "This call is on its way already. Replay it once it has arrived or needs you.")
+	}
+	if now, moved := did.moved[id]; moved {
+		id = now
 	}
 	r, err := delivery.RowOf(ctx, s.DB, h.Tenant, id)
 	if err != nil {

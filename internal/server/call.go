@@ -34,6 +34,15 @@ func (s *Server) call(c echo.Context) error {
 	}
 	m := memberOf(c)
 	story, err := delivery.ShowCall(ctx(c), s.DB, s.Keys, m.Tenant.ID, id)
+	if fault.KindOf(err) == fault.NotFound {
+		now, lost := intake.CallOf(ctx(c), s.DB, m.Tenant.ID, id)
+		if lost != nil {
+			return lost
+		}
+		if now != id {
+			return c.Redirect(http.StatusSeeOther, "/calls/"+now.String())
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -319,6 +328,8 @@ func (t *teller) cause() *page.CallCause {
 			v.FixLabel = "To the Zoho page"
 		case strings.HasPrefix(v.Fix, "/rules"):
 			v.FixLabel = "To the rules"
+		case strings.HasPrefix(v.Fix, "/sources/"):
+			v.FixLabel = "Mend the source"
 		}
 	}
 	if s.Cause.Code == delivery.CauseUnsettled {

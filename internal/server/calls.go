@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"hookline/internal/call"
 	"hookline/internal/delivery"
 	"hookline/internal/fault"
+	"hookline/internal/intake"
 	"hookline/internal/routing"
 	"hookline/internal/tenant"
 	"hookline/web/page"
@@ -435,49 +437,102 @@ func (s *Server) replay(c echo.Context) error {
 	if config == "" {
 		config = delivery.ConfigCurrent
 	}
-	sent, passed, err := s.sendAgain(ctx(c), tenantOf(c), ids, config, memberOf(c).Email)
+	did, err := s.sendAgain(ctx(c), tenantOf(c), ids, config, memberOf(c).Email)
 	if err != nil {
 		return err
 	}
-	toast := count(sent, "call is on its way again.", "calls are on their way again.")
-	if sent == 0 {
-		toast = "No call was replayed."
+	back := localPath(form.Get("back"))
+	for was, is := range did.moved {
+		if back == "/calls/"+was.String() {
+			back = "/calls/" + is.String()
+		}
 	}
-	if passed > 0 {
-		toast += " " + count(passed, "was", "were") + " on the way already."
-	}
-	return s.seeOther(c, localPath(form.Get("back")), toast)
+	return s.seeOther(c, back, did.sentence())
 }
 
-// sendAgain replays calls: all are there, or nothing happens. Passed are those that are on their way already.
-func (s *Server) sendAgain(ctx context.Context, t tenant.ID, ids []call.ID, config, actor string) (sent, passed int, err error) {
+// replayed is what became of calls that were to be sent through again.
+type replayed struct {
+	sent    int                 // on their way
+	passed  int                 // on their way already
+	unread  []string            // what is wrong with the events that still cannot be read
+	ignored int                 // events that can be read now and tell of no call
+	moved   map[call.ID]call.ID // the id that a call is found under now, where that is another
+}
+
+func (r replayed) sentence() string {
+	said := "No call was replayed."
+	if r.sent > 0 {
+		said = count(r.sent, "call is on its way again.", "calls are on their way again.")
+	}
+	if r.passed > 0 {
+		said += " " + count(r.passed, "was", "were") + " on the way already."
+	}
+	switch n := len(r.unread); {
+	case n == 1:
+		said += " 1 still cannot be read: " + r.unread[0]
+	case n > 1:
+		said += " " + thousands(n) + " still cannot be read. Each of them says why."
+	}
+	if r.ignored > 0 {
+		said += " " + count(r.ignored, "event tells", "events tell") + " of no call."
+	}
+	return said
+}
+
+// sendAgain replays calls: all are there, or nothing happens. Of a call whose event could not be read, the event is
+// read again, with its source's present settings.
+func (s *Server) sendAgain(ctx context.Context, t tenant.ID, ids []call.ID, config, actor string) (replayed, error) {
+	did := replayed{moved: map[call.ID]call.ID{}}
+	ids = slices.Clone(ids)
 	mended := false
-	for _, id := range ids {
-		r, err := delivery.RowOf(ctx, s.DB, t, id)
+	for i, id := range ids {
+		now, err := intake.CallOf(ctx, s.DB, t, id)
 		if err != nil {
-			return 0, 0, err
+			return did, err
+		}
+		if now != id {
+			did.moved[id], ids[i] = now, now
+		}
+		r, err := delivery.RowOf(ctx, s.DB, t, now)
+		if err != nil {
+			return did, err
 		}
 		mended = mended || r.Status == delivery.NeedsAttention
 	}
 	if mended { // perhaps in Zoho: what was remembered of its fields may be what is wrong
 		for _, module := range []string{"Leads", "Contacts", "Deals", "Calls"} {
 			if err := s.Zoho.Forget(ctx, t, module); err != nil {
-				return 0, 0, err
+				return did, err
 			}
 		}
 	}
 	for _, id := range ids {
+		again, err := s.Sources.ReadAgain(ctx, t, id, actor)
+		switch {
+		case err != nil:
+			return did, err
+		case again.Read():
+			did.sent++
+			did.moved[id] = again.Call
+			continue
+		case again.Problem != "":
+			did.unread = append(did.unread, again.Problem)
+			continue
+		case again.Ignored != "":
+			did.ignored++
+			continue
+		}
 		switch err := delivery.Replay(ctx, s.DB, t, id, config, actor); {
 		case fault.KindOf(err) == fault.Conflict:
-			passed++
+			did.passed++
 		case err != nil:
-			return sent, passed, err
+			return did, err
 		default:
-			sent++
+			did.sent++
 		}
 	}
 	s.ring(t)
-	return sent, passed, nil
+	return did, nil
 }
 
 // settle takes what a person found out about a record whose answer from Zoho was lost.
