@@ -322,7 +322,8 @@ func (d *Desk) Resetting(ctx context.Context, token string) error {
 	})
 }
 
-// Reset sets a new password by a mailed link, which proves the address, too. Every session of the person ends.
+// Reset sets a new password by a mailed link, which proves the address, too. Every session of the person ends, and
+// every workspace of theirs has it in its audit log.
 func (d *Desk) Reset(ctx context.Context, token, password, address string) error {
 	if err := d.throttle(ctx, tokenAddress, network(address)); err != nil {
 		return err
@@ -334,7 +335,26 @@ func (d *Desk) Reset(ctx context.Context, token, password, address string) error
 	if err != nil {
 		return err
 	}
-	return d.DB.Directory(ctx, func(tx pgx.Tx) error {
+	var email string
+	var workspaces [][16]byte
+	err = d.DB.Directory(ctx, func(tx pgx.Tx) error {
+		person, err := peekToken(ctx, tx, resetToken, token, d.Now())
+		if err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `
+			SELECT p.email, array_remove(array_agg(m.tenant_id), NULL)
+			FROM people p LEFT JOIN memberships m ON m.person_id = p.id
+			WHERE p.id = @person GROUP BY p.email`,
+			pgx.StrictNamedArgs{"person": person.UUID()}).Scan(&email, &workspaces); err != nil {
+			return fmt.Errorf("reading whose password is set: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.DB.InTenants(ctx, workspaces, func(tx pgx.Tx) error {
 		person, err := useToken(ctx, tx, resetToken, token, d.Now())
 		if err != nil {
 			return err
@@ -344,6 +364,11 @@ func (d *Desk) Reset(ctx context.Context, token, password, address string) error
 		}
 		if err := markVerified(ctx, tx, person, d.Now()); err != nil {
 			return err
+		}
+		for _, w := range workspaces {
+			if err := Audit(ctx, tx, w, email, "password.reset", email, nil); err != nil {
+				return err
+			}
 		}
 		return endSessions(ctx, tx, person, "")
 	})

@@ -238,28 +238,33 @@ func (s *Sessions) List(ctx context.Context, person PersonID, current *sessions.
 	return all, nil
 }
 
-// EndOne ends one of a person's sessions by its handle.
-func (s *Sessions) EndOne(ctx context.Context, person PersonID, handle string) error {
+// EndOne ends one of a member's own sessions by its handle.
+func (s *Sessions) EndOne(ctx context.Context, m Member, handle string) error {
 	hash, err := hex.DecodeString(handle)
 	if err != nil {
 		return fault.New(fault.NotFound, "There is no such session.")
 	}
-	return s.db.Directory(ctx, func(tx pgx.Tx) error {
+	return s.db.InTenant(ctx, m.Tenant.ID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `DELETE FROM sessions WHERE id_hash = @id AND person_id = @person`,
-			pgx.StrictNamedArgs{"id": hash, "person": person.UUID()})
+			pgx.StrictNamedArgs{"id": hash, "person": m.Person.UUID()})
 		if err != nil {
 			return fmt.Errorf("ending a session: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
 			return fault.New(fault.NotFound, "There is no such session.")
 		}
-		return nil
+		return Audit(ctx, tx, m.Tenant.ID, m.Email, "session.ended", m.Email, nil)
 	})
 }
 
-// EndAll signs a person out everywhere.
-func (s *Sessions) EndAll(ctx context.Context, person PersonID) error {
-	return s.db.Directory(ctx, func(tx pgx.Tx) error { return endSessions(ctx, tx, person, "") })
+// EndAll signs a member out everywhere.
+func (s *Sessions) EndAll(ctx context.Context, m Member) error {
+	return s.db.InTenant(ctx, m.Tenant.ID, func(tx pgx.Tx) error {
+		if err := endSessions(ctx, tx, m.Person, ""); err != nil {
+			return err
+		}
+		return Audit(ctx, tx, m.Tenant.ID, m.Email, "sessions.ended", m.Email, nil)
+	})
 }
 
 // endSessions ends a person's sessions but the one whose id is kept.

@@ -142,14 +142,14 @@ func (s *Server) changePassword(c echo.Context) error {
 }
 
 func (s *Server) endSession(c echo.Context) error {
-	if err := s.Sessions.EndOne(ctx(c), memberOf(c).Person, c.Param("handle")); err != nil {
+	if err := s.Sessions.EndOne(ctx(c), memberOf(c), c.Param("handle")); err != nil {
 		return err
 	}
 	return s.seeOther(c, "/settings/security", "That browser is logged out.")
 }
 
 func (s *Server) logOutEverywhere(c echo.Context) error {
-	if err := s.Sessions.EndAll(ctx(c), memberOf(c).Person); err != nil {
+	if err := s.Sessions.EndAll(ctx(c), memberOf(c)); err != nil {
 		return err
 	}
 	if err := s.endHere(c, visitorOf(c).session); err != nil {
@@ -247,24 +247,32 @@ const auditPage = 50
 
 // actions are the audit log's entries in words.
 var actions = map[string]string{
-	"business.created":      "Created the business",
-	"business.changed":      "Changed the business",
-	"password.changed":      "Changed the password",
-	"key.created":           "Made an API key",
-	"key.revoked":           "Revoked an API key",
-	"access.refused":        "Was refused",
-	"rule.saved":            "Changed rules",
-	"mapping.saved":         "Changed mappings",
-	"source.created":        "Added a source",
-	"source.rotated":        "Changed a source's secret",
-	"source.secret_dropped": "Dropped a source's old secret",
-	"source.changed":        "Changed a source's settings",
-	"source.deleted":        "Removed a source",
-	"zoho.connected":        "Connected Zoho",
-	"zoho.disconnected":     "Disconnected Zoho",
-	"call.replayed":         "Replayed calls",
-	"call.settled":          "Settled a call",
-	"calls.exported":        "Exported calls",
+	"business.created":        "Created the business",
+	"business.changed":        "Changed the business",
+	"password.changed":        "Changed the password",
+	"password.reset":          "Set a new password by a mailed link",
+	"session.ended":           "Logged one browser out",
+	"sessions.ended":          "Logged out everywhere",
+	"key.created":             "Made an API key",
+	"key.revoked":             "Revoked an API key",
+	"access.refused":          "Was refused",
+	"rules.saved":             "Changed rules",
+	"mapping.saved":           "Changed mappings",
+	"source.created":          "Added a source",
+	"source.rotated":          "Changed a source's secret",
+	"source.secret_dropped":   "Dropped a source's old secret",
+	"source.changed":          "Changed a source's settings",
+	"source.deleted":          "Removed a source",
+	"zoho.connected":          "Connected Zoho",
+	"zoho.disconnected":       "Disconnected Zoho",
+	"zoho.lost":               "Lost the connection to Zoho",
+	"zoho.callback_refused":   "Came back from Zoho without a connection",
+	"zoho.answer_refused":     "Refused an answer with an address that is not Zoho's",
+	"zoho.other_org":          "Came back from Zoho with another organisation",
+	"zoho.other_org_declined": "Kept the organisation that was connected",
+	"call.replayed":           "Replayed calls",
+	"call.settled":            "Settled a call",
+	"calls.exported":          "Exported calls",
 }
 
 func (s *Server) auditLog(c echo.Context) error {
