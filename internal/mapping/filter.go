@@ -242,7 +242,7 @@ func asNumber(v any, _ []any, s *scope) any {
 		return nil
 	}
 	text := textOf(v, s.env)
-	n, ok := routing.Money(text)
+	n, ok := routing.MoneyIn(s.env.facts.Call, text)
 	if !ok {
 		s.note("“%s” is no number and was left out.", cut(text, 60))
 		return nil

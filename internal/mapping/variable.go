@@ -90,7 +90,7 @@ var variables = []variable{
 		if n, ok := v.(float64); ok {
 			return n
 		}
-		if n, ok := routing.Money(textOf(v, e)); ok {
+		if n, ok := routing.MoneyIn(e.facts.Call, textOf(v, e)); ok {
 			return n
 		}
 		return nil

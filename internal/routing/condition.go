@@ -249,7 +249,7 @@ func (e *evaluation) compare(c Condition) (bool, string) {
 		if !known {
 			return false, "no such answer"
 		}
-		n, ok := Money(answer)
+		n, ok := MoneyIn(e.facts.Call, answer)
 		if !ok {
 			return false, "“" + clip(answer, 80) + "”, which is no number"
 		}

@@ -239,14 +239,36 @@ func TestMoneyAsPeopleSayIt(t *testing.T) {
 	for text, want := range map[string]float64{
 		"50000": 50000, "$50K": 50000, "50,000": 50000, "50.000 €": 50000, "1.5 million": 1.5e6, "around 25k dollars": 25000,
 		"40-50k": 40000, "40 to 50 thousand": 40000, "1,234.56": 1234.56, "1.234,56": 1234.56, "0.5": 0.5, "3,5": 3.5, "-20": -20, "1'000": 1000,
+		"50 seats, $50K": 50000, "50 seats at 1.2k": 1200, "2 $500 units": 500, "-$20": -20, "US$ 1,200 for 3 rooms": 1200, "3 rooms, 900 euros": 900,
+		"between 40 and 50k": 40000, "between $40 and $50k": 40000, "from 1.5 to 2 million": 1.5e6, "900 to 1.2k": 900, "2 or 3 thousand": 2000,
+		"5 to 10 people": 5, "50 and 60k": 60000, "2 mil": 2e6, "$2 mil": 2e6, "entre 40 y 50 mil": 40000, "unos 30 mil": 30000, "50 mil pesos": 50000,
+		"2 mil millones": 2e9, "$50K in Q1 2026": 50000, "200 by March 2026": 200, "2026": 2026, "2000 sq ft": 2000, "a budget of 2000": 2000, "in 2025 we spent $2025": 2025,
+		"usd 75 at 4 pm": 75, "the 2nd option, 300": 300, "USD 1.234,50": 1234.5, "£3,50": 3.5, "sell us 50": 50, "50%": 50, "300 m2": 300,
 	} {
 		if got, ok := Money(text); !ok || got != want {
 			t.Errorf("%q: got %v %v, want %v", text, got, ok, want)
 		}
 	}
-	for _, text := range []string{"", "not sure", "Q", "$"} {
+	for _, text := range []string{"", "not sure", "Q", "$", "Q1", "Q1 2026", "q 3", "1st quarter of 2026", "by March 2026", "sometime 2027", "end of 2031", "2026-04-15", "4/15/2026", "at 4pm", "FY26"} {
 		if n, ok := Money(text); ok {
 			t.Errorf("%q is read as %v", text, n)
+		}
+	}
+}
+
+func TestMilIsAThousandWhereSpanishIsSpoken(t *testing.T) {
+	spoke := func(text string) call.Call {
+		return call.Call{Transcript: []call.Turn{{Role: call.Caller, Text: text}}}
+	}
+	spanish, english := spoke("Quiero un presupuesto para la cocina, por favor."), spoke("I want an estimate for the kitchen, please.")
+	for c, want := range map[*call.Call]float64{&spanish: 50_000, &english: 50e6, {}: 50e6, {Summary: "Pide un precio para el techo de la casa."}: 50_000} {
+		if got, ok := MoneyIn(*c, "50 mil"); !ok || got != want {
+			t.Errorf("%+v: got %v, want %v", *c, got, want)
+		}
+	}
+	for _, c := range []call.Call{spanish, english} {
+		if got, _ := MoneyIn(c, "$50K"); got != 50_000 {
+			t.Errorf("$50K is %v", got)
 		}
 	}
 }
@@ -295,4 +317,15 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		Decide(set, f)
 	}
+}
+
+func FuzzMoney(f *testing.F) {
+	for _, s := range []string{"50 seats, $50K", "between 40 and 50k", "Q1 2026", "2 mil millones", "-1'000.50 €", "US$ 5-10m"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, ok := Money(s); ok && (n != n || n > 1e15*1e9 || n < -1e15*1e9) {
+			t.Errorf("%q is %v", s, n)
+		}
+	})
 }
