@@ -1,6 +1,6 @@
 -- +goose Up
 -- Directory tables: what must be found before a tenant is known. They carry no row-level security and are read by
--- key or hash only. The list is complete: people, sessions, memberships, keys, mails, throttles.
+-- key or hash only. The list is complete: people, sessions, memberships, keys, mails, throttles, sealing_keys.
 
 CREATE TABLE people (
     id                uuid        NOT NULL,
@@ -76,7 +76,14 @@ CREATE TABLE throttles (
 );
 COMMENT ON TABLE throttles IS 'How soon something may be tried again: one cell of the generic cell rate algorithm.';
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON people, memberships, sessions, keys, mails, throttles TO hookline_app;
+CREATE TABLE sealing_keys (
+    id       text        NOT NULL, -- as in the key set; the key itself is never here
+    since_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT sealing_keys_pkey PRIMARY KEY (id)
+);
+COMMENT ON TABLE sealing_keys IS 'One key that rows may be sealed with: it was the current one, and its rows were not all moved to another.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON people, memberships, sessions, keys, mails, throttles, sealing_keys TO hookline_app;
 
 -- +goose Down
-DROP TABLE throttles, mails, keys, sessions, memberships, people;
+DROP TABLE sealing_keys, throttles, mails, keys, sessions, memberships, people;

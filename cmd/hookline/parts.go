@@ -53,6 +53,10 @@ func wire(ctx context.Context, c config, d database, log *slog.Logger) (*parts, 
 	if err != nil {
 		return nil, err
 	}
+	if err := noteKey(ctx, db, keys); err != nil {
+		db.Close()
+		return nil, err
+	}
 	p := &parts{config: c, log: log, keys: keys, db: db, bell: delivery.NewBell(db, log)}
 	for _, centre := range centres {
 		if u, err := url.Parse(centre.Accounts); err == nil && !slices.Contains(p.consent, u.Scheme+"://"+u.Host) {

@@ -28,6 +28,22 @@ type Mail struct {
 // mailPlace is where a mail stands sealed. Mails belong to people, not to tenants: the zero tenant.
 const mailPlace = "mails.sealed"
 
+// Sealed is the column of mails that wait to be sent, or are kept. No tenant owns them.
+var Sealed = []seal.Column{
+	{
+		Place: mailPlace,
+		Count: `
+			SELECT count(*) FROM mails
+			WHERE substring(sealed FROM 1 FOR length(@prefix::bytea)) = @prefix`,
+		Find: `
+			SELECT id::text, sealed FROM mails
+			WHERE substring(sealed FROM 1 FOR length(@prefix::bytea)) = @prefix LIMIT @most`,
+		Put: `
+			UPDATE mails SET sealed = n.sealed FROM unnest(@ids::text[], @old::bytea[], @sealed::bytea[]) AS n (id, old, sealed)
+			WHERE mails.id::text = n.id AND mails.sealed = n.old`,
+	},
+}
+
 // Outbox writes mails into the transaction that causes them. With Jobs set a job sends each; without, mails are
 // kept, to be read at a page on a machine that has no mail server.
 type Outbox struct {
@@ -78,8 +94,10 @@ func (o *Outbox) KeptMails(ctx context.Context, db *postgres.DB) ([]Kept, error)
 			if err := row.Scan(&k.ID, &sealed, &k.At); err != nil {
 				return k, err
 			}
-			k.Mail, err = o.open(sealed, k.ID)
-			return k, err
+			if k.Mail, err = o.open(sealed, k.ID); err != nil {
+				k.Mail = Mail{Subject: "This mail cannot be opened", Text: err.Error()} // the others can be
+			}
+			return k, nil
 		})
 		return err
 	})

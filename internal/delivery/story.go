@@ -207,7 +207,8 @@ func (s *Story) readAttempts(ctx context.Context, tx pgx.Tx, keys *seal.Keys, t 
 		}
 		var kept storedExchange
 		if err := openJSON(keys, t, exchangePlace, a.ID, sealed, &kept); err != nil {
-			return a, err
+			a.Problem = "What was sent and answered cannot be opened: " + err.Error() + "." // the rest can be
+			return a, nil
 		}
 		a.Path, a.Request, a.Response, a.Problem = kept.Path, kept.Request, kept.Response, kept.Error
 		return a, nil

@@ -75,11 +75,11 @@ func RawEvents(ctx context.Context, db *postgres.DB, keys *seal.Keys, t tenant.I
 				return err
 			}
 			if raw != nil {
-				body, err := OpenRaw(keys, t, said.ID, raw)
-				if err != nil {
-					return err
+				if body, err := OpenRaw(keys, t, said.ID, raw); err == nil {
+					e.Body, e.Cut = shown(body)
+				} else {
+					e.Notes = append(e.Notes, "Its bytes cannot be opened: "+err.Error()+".") // the others can be
 				}
-				e.Body, e.Cut = shown(body)
 			}
 			events = append(events, e)
 			return nil

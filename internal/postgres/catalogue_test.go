@@ -13,7 +13,7 @@ import (
 )
 
 // directory lists the tables that are read before a tenant is known, by key or hash only. The list is complete.
-var directory = []string{"people", "sessions", "memberships", "keys", "mails", "throttles"}
+var directory = []string{"people", "sessions", "memberships", "keys", "mails", "throttles", "sealing_keys"}
 
 // definers lists the functions that run with their owner's rights.
 var definers = []string{"hookline_make_partitions"}

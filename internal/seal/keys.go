@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -57,6 +59,9 @@ func Generate(id string) string {
 
 // CurrentID is the id of the key that seals.
 func (k *Keys) CurrentID() string { return k.current }
+
+// IDs are the ids of all keys of the set, sorted.
+func (k *Keys) IDs() []string { return slices.Sorted(maps.Keys(k.byID)) }
 
 // Has reports whether the set holds the key.
 func (k *Keys) Has(id string) bool { _, ok := k.byID[id]; return ok }
@@ -128,27 +133,4 @@ func isID(s string) bool {
 		}
 	}
 	return true
-}
-
-// Prefix is how every text begins that the current key sealed.
-func (k *Keys) Prefix() []byte {
-	return append([]byte{format, byte(len(k.current))}, k.current...)
-}
-
-// Row is one sealed text and the row it stands in.
-type Row struct {
-	ID     string // the row, as Seal was told
-	Sealed []byte
-}
-
-// Reseal seals texts of one place anew with the current key. It fails at the first that does not open.
-func (k *Keys) Reseal(rows []Row, tenant [16]byte, place string) (ids []string, old, sealed [][]byte, err error) {
-	for _, r := range rows {
-		plain, err := k.Open(r.Sealed, tenant, place, r.ID)
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("row %s: %w", r.ID, err)
-		}
-		ids, old, sealed = append(ids, r.ID), append(old, r.Sealed), append(sealed, k.Seal(plain, tenant, place, r.ID))
-	}
-	return ids, old, sealed, nil
 }
