@@ -182,6 +182,11 @@ func (t *teller) timeline() []ui.Event {
 		if s.NextTry.After(t.now) {
 			e.Text = "Goes on at " + s.NextTry.In(t.member.Tenant.Zone).Format("15:04:05 MST") + "."
 		}
+		if s.Behind != (call.ID{}) {
+			e = ui.Event{Tone: ui.Warn, Title: "Waits for an earlier call of this caller", Icon: "circle-pause",
+				Text: "Of that call a record may or may not be in Zoho. Once you have said which, this one follows.",
+				More: ui.Link(ui.LinkProps{Label: "To that call", Href: "/calls/" + s.Behind.String()})}
+		}
 		events = append(events, e)
 	case delivery.Held:
 		events = append(events, ui.Event{Tone: ui.Warn, Title: "Held", Icon: "circle-pause", Text: s.Reason})
