@@ -39,6 +39,7 @@ type Deps struct {
 	Health     *Health          // shared with the process's other listeners; nil: one of its own
 	Consent    []string         // origins that the post which starts consent may lead to
 	Mailbox    string           // random path token under which kept mails are shown; empty: nowhere
+	NoMail     bool             // mails are written and never sent: what needs one is refused
 	Proxies    []netip.Prefix   // whose X-Forwarded-For is believed; none: the peer is the visitor
 }
 

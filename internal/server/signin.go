@@ -13,7 +13,20 @@ import (
 	"hookline/web/ui"
 )
 
+// withoutMail answers what ends in a mail on an installation that sends none.
+func (s *Server) withoutMail(c echo.Context) error {
+	return s.page(c, http.StatusForbidden, page.Notice(page.NoticeView{
+		Frame: s.frame(c, "No mail from here", ""), Icon: "mail", Title: "No mail from here",
+		Texts: []string{"Signing up and setting a new password take a link that is mailed, and whoever runs this Hookline has switched mail off (SMTP_URL).",
+			"Ask them. They can make a business and its owner with “hookline tenant create”, or name a mail server."},
+		Next: ui.LinkProps{Label: "Log in", Href: "/login"},
+	}))
+}
+
 func (s *Server) signUpForm(c echo.Context) error {
+	if s.NoMail {
+		return s.withoutMail(c)
+	}
 	return s.page(c, http.StatusOK, page.SignUp(s.signUpView(c, account.SignUp{Country: "US", Zone: "America/New_York"}, nil, true)))
 }
 
@@ -26,6 +39,9 @@ func (s *Server) signUpView(c echo.Context, f account.SignUp, problems page.Prob
 
 // signUp answers known and unknown addresses alike: a mail is on its way.
 func (s *Server) signUp(c echo.Context) error {
+	if s.NoMail {
+		return s.withoutMail(c)
+	}
 	f := account.SignUp{
 		Email: c.FormValue("email"), Password: c.FormValue("password"), Business: c.FormValue("business"),
 		Country: c.FormValue("country"), Zone: c.FormValue("zone"),
@@ -49,9 +65,12 @@ func (s *Server) signUp(c echo.Context) error {
 }
 
 func (s *Server) checkMail(c echo.Context) error {
+	if s.NoMail {
+		return s.withoutMail(c)
+	}
 	v := page.NoticeView{
 		Frame: s.frame(c, "Check your mail", ""), Icon: "mail", Title: "Check your mail",
-		Texts: []string{"We have sent you a link. Open it, best in this browser, to go on.", "Nothing there after a few minutes? Look into the spam folder, or ask for the link again by logging in."},
+		Texts: []string{"We have sent you a link. Open it, best in this browser, to go on.", "Nothing there after a few minutes? Look into the spam folder. A new link comes when you log in after signing up, or ask once more for a new password."},
 		Next:  ui.LinkProps{Label: "Log in", Href: "/login"},
 	}
 	if s.Mailbox != "" {
@@ -115,7 +134,9 @@ func (s *Server) logInForm(c echo.Context) error {
 	if visitorOf(c).member != nil {
 		return c.Redirect(http.StatusSeeOther, "/")
 	}
-	return s.page(c, http.StatusOK, page.LogIn(page.LogInView{Frame: s.frame(c, "Log in", ""), Next: localPath(c.QueryParam("next"))}))
+	return s.page(c, http.StatusOK, page.LogIn(page.LogInView{
+		Frame: s.frame(c, "Log in", ""), Next: localPath(c.QueryParam("next")), Unsaved: c.QueryParam("unsaved") != "",
+	}))
 }
 
 func (s *Server) logIn(c echo.Context) error {
@@ -145,11 +166,17 @@ func (s *Server) endHere(c echo.Context, session *sessions.Session) error {
 }
 
 func (s *Server) askResetForm(c echo.Context) error {
+	if s.NoMail {
+		return s.withoutMail(c)
+	}
 	return s.page(c, http.StatusOK, page.AskReset(page.AskResetView{Frame: s.frame(c, "Set a new password", "")}))
 }
 
 // askReset says the same whether the address has an account or not.
 func (s *Server) askReset(c echo.Context) error {
+	if s.NoMail {
+		return s.withoutMail(c)
+	}
 	email := c.FormValue("email")
 	err := s.Desk.AskReset(ctx(c), email, c.RealIP())
 	if sentence := fault.SentenceOf(err); sentence != "" {

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/server"
 	"hookline/internal/server/servertest"
 )
 
@@ -234,6 +237,46 @@ func TestGuessingIsSlowedAndTheOwnerGetsIn(t *testing.T) {
 	s.Clock.Advance(time.Minute)
 	if p := s.Visitor().Post("/login", url.Values{"email": {"ann@acme.test"}, "password": {servertest.Password}}); p.Status != 303 {
 		t.Errorf("the owner a minute later: %d", p.Status)
+	}
+}
+
+// SA5, behind a proxy.
+func TestBehindATrustedProxyEachVisitorHasAnAddressAndNobodyChoosesOne(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, func(d *server.Deps) { d.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	s.Owner("ann@acme.test")
+	from := func(forwarded, email, password string) int {
+		b := s.Visitor()
+		b.Headers.Set("X-Forwarded-For", forwarded)
+		return b.Post("/login", url.Values{"email": {email}, "password": {password}}).Status
+	}
+	refused := 0
+	for i := range 40 {
+		if from("198.51.100."+strconv.Itoa(i)+", 203.0.113.9", "nobody"+strconv.Itoa(i)+"@acme.test", "wrong password") == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused < 15 {
+		t.Errorf("%d of 40 tries from one address, which claims to be others, were slowed", refused)
+	}
+	if status := from("203.0.113.10", "ann@acme.test", servertest.Password); status != http.StatusSeeOther {
+		t.Errorf("the owner from another address meanwhile: %d", status)
+	}
+}
+
+func TestWithoutMailNobodyIsToldToWaitForOne(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, func(d *server.Deps) { d.NoMail = true })
+	for name, p := range map[string]servertest.Page{
+		"sign up": s.Visitor().Get("/signup"), "signed up": s.Visitor().Post("/signup", signUpForm("new@acme.test")), "check mail": s.Visitor().Get("/check-mail"),
+		"reset": s.Visitor().Get("/reset"), "asked for a reset": s.Visitor().Post("/reset", url.Values{"email": {"new@acme.test"}}),
+	} {
+		if p.Status != http.StatusForbidden || !strings.Contains(p.Body, "hookline tenant create") || strings.Contains(p.Body, "We have sent") {
+			t.Errorf("%s: %d", name, p.Status)
+		}
+	}
+	if n := countRows(t, s, `SELECT count(*) FROM people`); n != 0 {
+		t.Errorf("%d accounts were made that nobody can open", n)
 	}
 }
 
