@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,9 +27,10 @@ type config struct {
 	SandboxURL    string
 	SMTPURL       seal.Secret // "" for none
 	SMTPOff       bool
-	MetricsAddr   string // "" for none
-	Log           string // text or json
-	onLoopback    bool
+	Proxies       []netip.Prefix // whose X-Forwarded-For is believed
+	MetricsAddr   string         // "" for none
+	Log           string         // text or json
+	onLoopback    bool           // listens there and is reached there: by nobody from elsewhere
 	sandboxInside bool
 }
 
@@ -60,11 +62,30 @@ func readConfig(get func(string) string) (config, error) {
 	if err != nil {
 		f.add("HOOKLINE_ADDR", "must be host:port", "127.0.0.1:8080")
 	}
-	c.onLoopback = isLoopback(host)
 
 	c.BaseURL = strings.TrimRight(or(get("HOOKLINE_BASE_URL"), "http://"+c.Addr), "/")
-	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" {
-		f.add("HOOKLINE_BASE_URL", "must be an http or https URL without a query", "https://calls.example.com")
+	u, baseErr := url.Parse(c.BaseURL)
+	switch {
+	case get("HOOKLINE_BASE_URL") == "" && err == nil && isEverywhere(host):
+		f.add("HOOKLINE_BASE_URL", "is required when HOOKLINE_ADDR names no host: nobody can open a link to "+c.Addr, "https://calls.example.com")
+	case get("HOOKLINE_BASE_URL") != "" && (baseErr != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https")):
+		f.add("HOOKLINE_BASE_URL", "must be an http or https URL", "https://calls.example.com")
+	case baseErr == nil && (u.Path != "" || u.RawQuery != "" || u.Fragment != ""):
+		f.add("HOOKLINE_BASE_URL", "must end with the host or port: Hookline's pages are at the root", "https://calls.example.com")
+	}
+	c.onLoopback = isLoopback(host) && baseErr == nil && isLoopback(u.Hostname())
+
+	for part := range strings.FieldsFuncSeq(get("HOOKLINE_TRUSTED_PROXIES"), func(r rune) bool { return r == ',' || r == ' ' }) {
+		prefix, err := netip.ParsePrefix(part)
+		if addr, alone := netip.ParseAddr(part); alone == nil {
+			addr = addr.Unmap()
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			f.add("HOOKLINE_TRUSTED_PROXIES", fmt.Sprintf("must be addresses or CIDR ranges, not %q", part), "127.0.0.1,10.0.0.0/8")
+			break
+		}
+		c.Proxies = append(c.Proxies, prefix)
 	}
 
 	for name, text := range map[string]seal.Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_URL_DIRECT": seal.Secret(get("DATABASE_URL_DIRECT"))} {
@@ -143,7 +164,7 @@ func readConfig(get func(string) string) (config, error) {
 			f.add("SMTP_URL", "must be an smtp:// URL or off", "smtp://user:secret@mail.example.com:587")
 		}
 	case !c.onLoopback:
-		f.add("SMTP_URL", "is required when HOOKLINE_ADDR is not a loopback address: people must get their mail", "smtp://user:secret@mail.example.com:587 (or off)")
+		f.add("SMTP_URL", "is required when HOOKLINE_ADDR or HOOKLINE_BASE_URL is not a loopback address: people must get their mail", "smtp://user:secret@mail.example.com:587 (or off)")
 	}
 
 	c.MetricsAddr = or(get("HOOKLINE_METRICS_ADDR"), "127.0.0.1:9091")
@@ -185,6 +206,12 @@ func defaultDataDir(get func(string) string) string {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// isEverywhere reports whether a listen address's host stands for all of the machine's addresses.
+func isEverywhere(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 func or(a, b string) string {

@@ -65,11 +65,47 @@ func TestZohoClientSwitchesTheSandboxOff(t *testing.T) {
 	}
 }
 
-func TestPublicAddressAsksForMail(t *testing.T) {
-	if _, err := readConfig(env("HOOKLINE_ADDR", "0.0.0.0:8080")); err == nil || !strings.Contains(err.Error(), "SMTP_URL") {
-		t.Errorf("got %v", err)
+func TestWhoeverIsReachedFromElsewhereNeedsMail(t *testing.T) {
+	for name, public := range map[string]func(string) string{
+		"a public listen address":            env("HOOKLINE_ADDR", "192.0.2.1:8080"),
+		"a public URL before a proxy beside": env("HOOKLINE_BASE_URL", "https://calls.example.com"),
+	} {
+		if _, err := readConfig(public); err == nil || !strings.Contains(err.Error(), "SMTP_URL is required") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := readConfig(func(n string) string { return or(public(n), env("SMTP_URL", "off")(n)) }); err != nil {
+			t.Errorf("%s, without mail on purpose: %v", name, err)
+		}
 	}
-	if _, err := readConfig(env("HOOKLINE_ADDR", "0.0.0.0:8080", "SMTP_URL", "off")); err != nil {
-		t.Error(err)
+	for _, here := range []string{"http://127.0.0.1:8080", "http://localhost:9000", "http://[::1]:8080/"} {
+		if _, err := readConfig(env("HOOKLINE_BASE_URL", here)); err != nil {
+			t.Errorf("%s: %v", here, err)
+		}
+	}
+}
+
+func TestABaseURLThatNobodyCanOpenIsRefused(t *testing.T) {
+	for _, addr := range []string{"0.0.0.0:8080", ":8080", "[::]:8080"} {
+		if _, err := readConfig(env("HOOKLINE_ADDR", addr, "SMTP_URL", "off")); err == nil || !strings.Contains(err.Error(), "HOOKLINE_BASE_URL is required") {
+			t.Errorf("%s without a base URL: %v", addr, err)
+		}
+		if _, err := readConfig(env("HOOKLINE_ADDR", addr, "SMTP_URL", "off", "HOOKLINE_BASE_URL", "https://calls.example.com/")); err != nil {
+			t.Errorf("%s with one: %v", addr, err)
+		}
+	}
+	for _, base := range []string{"https://example.com/hookline", "https://example.com?a=b", "https://example.com#a", "https://", "calls.example.com"} {
+		if _, err := readConfig(env("SMTP_URL", "off", "HOOKLINE_BASE_URL", base)); err == nil || !strings.Contains(err.Error(), "HOOKLINE_BASE_URL must") {
+			t.Errorf("%s: %v", base, err)
+		}
+	}
+}
+
+func TestTrustedProxiesAreAddressesAndRanges(t *testing.T) {
+	c, err := readConfig(env("HOOKLINE_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,::1"))
+	if err != nil || len(c.Proxies) != 3 || c.Proxies[0].String() != "127.0.0.1/32" || c.Proxies[1].String() != "10.0.0.0/8" || c.Proxies[2].String() != "::1/128" {
+		t.Errorf("%v, %v", c.Proxies, err)
+	}
+	if _, err := readConfig(env("HOOKLINE_TRUSTED_PROXIES", "nginx")); err == nil || !strings.Contains(err.Error(), "HOOKLINE_TRUSTED_PROXIES must") {
+		t.Errorf("a name: %v", err)
 	}
 }

@@ -169,6 +169,7 @@ func openFront(ctx context.Context, p *parts, d database, registry prometheus.Re
 		DB: p.db, Log: p.log, Now: time.Now, BaseURL: p.config.BaseURL, Desk: p.desk, Sessions: account.NewSessions(p.db, time.Now),
 		Zoho: p.connections, Keys: p.keys, Sources: p.sources, Receiver: f.receiver, Intake: f.receiver, Feed: feed, Bell: p.bell, Health: health,
 		Sandbox: p.config.SandboxURL != "", SandboxURL: p.config.SandboxURL, Consent: p.consent, Mailbox: mailbox,
+		NoMail: p.config.SMTPOff, Proxies: p.config.Proxies,
 	})
 	return f, err
 }
