@@ -31,7 +31,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	l.Visitor().Post("/reset", url.Values{"email": {"new@acme.test"}})
 	links := regexp.MustCompile(`/(verify|reset)/[\w-]+`)
 	signedOut := map[string][]string{
-		"/": {"/"}, "/welcome": {"/welcome"}, "/signup": {"/signup"}, "/check-mail": {"/check-mail"}, "/login": {"/login?next=%2Fcalls"}, "/reset": {"/reset"},
+		"/": {"/"}, "/welcome": {"/welcome"}, "/signup": {"/signup"}, "/check-mail": {"/check-mail"}, "/login": {"/login?next=%2Fcalls", "/login?next=%2Fcalls&unsaved=1"}, "/reset": {"/reset"},
 		"/verify/:token": {"/verify/nothing"}, "/reset/:token": {"/reset/nothing"}, "/mail/:box": {"/mail/" + servertest.Mailbox},
 	}
 	for _, mail := range l.Mails("new@acme.test") {

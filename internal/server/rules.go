@@ -322,7 +322,7 @@ func (s *Server) phrasesPage(c echo.Context, status int, set routing.Set, amend 
 		} else if n > 1 {
 			used = strconv.Itoa(n) + " rules use it."
 		}
-		v.Lists = append(v.Lists, page.PhraseListForm{Name: l.Name, Label: l.Label, Phrases: strings.Join(l.Phrases, "\n"),
+		v.Lists = append(v.Lists, page.PhraseListForm{Name: l.Name, Title: l.Label, Label: l.Label, Phrases: strings.Join(l.Phrases, "\n"),
 			Intents: strings.Join(l.Intents, ", "), Used: used, InUse: n > 0})
 	}
 	if amend != nil {
@@ -375,18 +375,18 @@ func (s *Server) savePhrases(c echo.Context) error {
 		set.Phrases[i] = list
 		return "Phrase list “" + list.Label + "” changed", nil
 	})
-	if fault.KindOf(err) == fault.Invalid {
+	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
 		set, readErr := s.liveRules(c)
 		if readErr != nil {
 			return readErr
 		}
 		return s.phrasesPage(c, statusOf(err), set, func(v *page.PhrasesView) {
 			v.Problem = fault.SentenceOf(err)
-			for i := range v.Lists {
-				if v.Lists[i].Name == name {
-					v.Lists[i].Label, v.Lists[i].Phrases, v.Lists[i].Intents = list.Label, c.FormValue("phrases"), c.FormValue("intents")
-				}
+			form := &v.New // a list that somebody has deleted meanwhile is a new one
+			if i := slices.IndexFunc(v.Lists, func(l page.PhraseListForm) bool { return l.Name == name }); i >= 0 {
+				form = &v.Lists[i]
 			}
+			form.Label, form.Phrases, form.Intents = c.FormValue("label"), c.FormValue("phrases"), c.FormValue("intents")
 		})
 	}
 	if err != nil {

@@ -55,14 +55,15 @@ func sourcePath(id uuid.UUID) string { return "/sources/" + id.String() }
 
 // newSource asks for the phone system, and then for what it needs.
 func (s *Server) newSource(c echo.Context) error {
-	return s.newSourcePage(c, http.StatusOK, c.QueryParam("provider"), "", nil)
+	return s.newSourcePage(c, http.StatusOK, intake.NewSource{Provider: c.QueryParam("provider")}, nil)
 }
 
-func (s *Server) newSourcePage(c echo.Context, status int, provider, name string, problems page.Problems) error {
-	p := intake.ProviderOf(provider)
+// newSourcePage is the form with what was typed, the pasted secret included: whoever sent it knows it.
+func (s *Server) newSourcePage(c echo.Context, status int, n intake.NewSource, problems page.Problems) error {
+	p := intake.ProviderOf(n.Provider)
 	v := page.NewSourceView{
-		Frame: s.frame(c, "Add a source", "sources"), Offers: offers(), Provider: p.Name, Label: p.Label, About: p.About, Name: name,
-		TheirSecret: p.TheirSecret, SecretLabel: p.SecretLabel, Problems: problems,
+		Frame: s.frame(c, "Add a source", "sources"), Offers: offers(), Provider: p.Name, Label: p.Label, About: p.About, Name: n.Name,
+		TheirSecret: p.TheirSecret, SecretLabel: p.SecretLabel, Secret: n.Secret.Reveal(), Problems: problems,
 	}
 	if p.TheirSecret && len(p.Steps) > 0 {
 		v.SecretHint = p.Steps[0]
@@ -71,15 +72,14 @@ func (s *Server) newSourcePage(c echo.Context, status int, provider, name string
 }
 
 func (s *Server) addSource(c echo.Context) error {
-	m := memberOf(c)
 	p := intake.ProviderOf(c.FormValue("provider"))
-	secret := c.FormValue("secret")
-	if p.TheirSecret && strings.TrimSpace(secret) == "" {
-		return s.newSourcePage(c, http.StatusUnprocessableEntity, p.Name, c.FormValue("name"), page.Problems{"secret": "Paste the " + p.SecretLabel + "."})
+	n := intake.NewSource{Provider: p.Name, Name: c.FormValue("name"), Secret: seal.Secret(c.FormValue("secret")), Actor: memberOf(c).Email}
+	if p.TheirSecret && strings.TrimSpace(n.Secret.Reveal()) == "" {
+		return s.newSourcePage(c, http.StatusUnprocessableEntity, n, page.Problems{"secret": "Paste the " + p.SecretLabel + "."})
 	}
-	added, err := s.Sources.Add(ctx(c), m.Tenant.ID, intake.NewSource{Provider: p.Name, Name: c.FormValue("name"), Secret: seal.Secret(secret), Actor: m.Email})
-	if field := fault.FieldOf(err); field != "" {
-		return s.newSourcePage(c, http.StatusUnprocessableEntity, p.Name, c.FormValue("name"), page.Problems{field: fault.SentenceOf(err)})
+	added, err := s.Sources.Add(ctx(c), tenantOf(c), n)
+	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
+		return s.newSourcePage(c, statusOf(err), n, page.Problems{fault.FieldOf(err): fault.SentenceOf(err)})
 	}
 	if err != nil {
 		return err

@@ -51,15 +51,26 @@ func (s *Server) auditRefusal(c echo.Context, m account.Member, needs account.Ac
 	})
 }
 
-// toLogIn sends a visitor to sign in, and back here afterwards. htmx is told to load a whole page.
+// toLogIn sends a visitor to sign in, and back here afterwards: after a form, to the page that it stood on, and with a
+// word that it was not carried out. htmx is told to load a whole page.
 func (s *Server) toLogIn(c echo.Context) error {
-	target := "/login"
-	if c.Request().Method == http.MethodGet {
-		if here := c.Request().URL.RequestURI(); here != "/" && c.Request().Header.Get("HX-Request") == "" {
-			target += "?next=" + url.QueryEscape(here)
-		}
+	r := c.Request()
+	query := url.Values{}
+	here := ""
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		query.Set("unsaved", "1")
+		here, _ = strings.CutPrefix(r.Referer(), s.BaseURL)
+	} else if r.Header.Get("HX-Request") == "" {
+		here = r.URL.RequestURI()
 	}
-	if c.Request().Header.Get("HX-Request") != "" {
+	if here = localPath(here); here != "/" {
+		query.Set("next", here)
+	}
+	target := "/login"
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	if r.Header.Get("HX-Request") != "" {
 		c.Response().Header().Set("HX-Redirect", target)
 		return c.NoContent(http.StatusUnauthorized)
 	}
