@@ -93,16 +93,20 @@ func (d database) schemaReasons() func(context.Context) []string {
 	}
 }
 
+// keyFile is where an embedded database's sealing key stands.
+func (c config) keyFile() string { return filepath.Join(c.DataDir, "secret-key") }
+
 // sealingKeys are those of the environment, or with an embedded database those of the data directory, made there on
-// the first start.
+// the first start. Its id is a new one each time: a key that was made anew because the file was lost does not pass
+// for the old one.
 func sealingKeys(c config) (*seal.Keys, error) {
 	if c.SecretKey != "" {
 		return seal.Parse(c.SecretKey.Reveal())
 	}
-	path := filepath.Join(c.DataDir, "secret-key")
+	path := c.keyFile()
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		text = []byte(seal.Generate("k1"))
+		text = []byte(seal.Generate("k" + randomPath()[:8]))
 		err = writeOnce(path, text)
 		if errors.Is(err, fs.ErrExist) {
 			text, err = os.ReadFile(path)

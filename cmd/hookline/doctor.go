@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -12,65 +14,133 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/postgres"
+	"hookline/internal/postgres/embedded"
+	"hookline/internal/seal"
 )
 
 type doctorCommand struct{}
 
-// Run checks one thing after the other and says of each what was found; every fault comes with its cure.
-func (doctorCommand) Run(w *world) error {
-	sick := false
-	say := func(what string, err error, cure string) {
-		if err == nil {
-			fmt.Fprintf(w.out, "ok    %s\n", what)
-			return
-		}
-		sick = true
-		fmt.Fprintf(w.out, "WRONG %s: %v\n      %s\n", what, err, cure)
+// doctor says of one thing after the other what was found; every fault comes with its cure.
+type doctor struct {
+	out  io.Writer
+	sick bool
+}
+
+func (d *doctor) say(what string, err error, cure string) {
+	if err == nil {
+		fmt.Fprintf(d.out, "ok    %s\n", what)
+		return
 	}
+	d.sick = true
+	fmt.Fprintf(d.out, "WRONG %s: %v\n      %s\n", what, err, cure)
+}
+
+// advise says what works and is seldom meant so.
+func (d *doctor) advise(what, advice string) {
+	fmt.Fprintf(d.out, "NOTE  %s\n      %s\n", what, advice)
+}
+
+// Run checks the set-up and changes nothing.
+func (doctorCommand) Run(w *world) error {
+	doc := &doctor{out: w.out}
 	c, err := readConfig(w.env)
-	say("environment", err, "Correct the variables named above; an unset one means its default.")
+	doc.say("environment", err, "Correct the variables named above; an unset one means its default.")
 	if err != nil {
 		return errReported
 	}
-	log := newLog(c, w.errOut)
 	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
+	made := true
+	if c.embedded() {
+		made, err = embedded.Look(embedded.Config{Dir: c.DataDir, BinDir: c.PGBin})
+	}
+	switch {
+	case err != nil:
+		doc.say("database", err, "Install PostgreSQL's server programs, or set DATABASE_URL to a running server.")
+	case made:
+		doc.database(ctx, c, newLog(c, w.errOut))
+	default:
+		doc.say("database and sealing key, which serve makes in "+c.DataDir, nil, "")
+	}
+	doc.zoho(ctx, c)
+	doc.say("mail server", reachMail(ctx, c), "Correct SMTP_URL, or set it to off.")
+	doc.say("base URL", baseURL(c), "Set HOOKLINE_BASE_URL to the https address under which people and phone providers reach this server.")
+	if strings.HasPrefix(c.BaseURL, "https:") && len(c.Proxies) == 0 {
+		doc.advise("no proxy is trusted", "If a TLS proxy stands in front, every visitor has its address, and one who guesses passwords locks all out: name it in HOOKLINE_TRUSTED_PROXIES.")
+	}
+	if doc.sick {
+		return errReported
+	}
+	return nil
+}
 
-	_, err = sealingKeys(c)
-	say("sealing key", err, "Make one with: hookline keys generate. Put it first in HOOKLINE_SECRET_KEY and keep the old ones behind it.")
+// database checks a database that is there, and the keys of what it holds.
+func (doc *doctor) database(ctx context.Context, c config, log *slog.Logger) {
+	const mendKey = "Put the key back, in HOOKLINE_SECRET_KEY or where it was in the data directory. For a new installation make one with: hookline keys generate"
+	var keys *seal.Keys
+	var err error
+	if _, err = os.Stat(c.keyFile()); c.SecretKey != "" || err == nil {
+		keys, err = sealingKeys(c)
+	}
+	doc.say("sealing key", err, mendKey)
 
 	d, err := openDatabase(ctx, c, log, true)
 	if err == nil {
 		defer d.close()
 		err = examine(ctx, d.program)
 	}
-	say("database", err, "See that PostgreSQL 15 or later runs and that DATABASE_URL names it; without DATABASE_URL, that its server programs are installed.")
-	if err == nil {
-		pending, err := postgres.Pending(ctx, d.owner)
-		if err == nil && len(pending) > 0 {
-			err = fmt.Errorf("%d pending: %s", len(pending), strings.Join(pending, ", "))
+	doc.say("database", err, "See that PostgreSQL 15 or later runs and that DATABASE_URL names it; without DATABASE_URL, that its server programs are installed.")
+	if err != nil {
+		return
+	}
+	if d.owner != d.program && !c.embedded() {
+		err := examine(ctx, d.owner)
+		doc.say("database, past the pooler", err, "Correct DATABASE_URL_DIRECT: it names the same database as DATABASE_URL, without the pooler between.")
+		if err != nil {
+			return
 		}
-		say("migrations", err, "Run: hookline migrate up")
-		say("database role", rights(ctx, d.program), "As the database's administrator: CREATE ROLE hookline_app NOLOGIN; GRANT hookline_app TO <login of DATABASE_URL>; then hookline migrate up")
-		say("partitions of the coming months", partitions(ctx, d.program), "Run: hookline migrate up")
-		say("clock", skew(ctx, d.program), "Set this machine's clock by NTP: signatures older than five minutes are refused.")
 	}
+	pending, err := postgres.Pending(ctx, d.owner)
+	switch {
+	case err == nil && len(pending) > 0 && c.embedded():
+		doc.say(fmt.Sprintf("migrations: serve will apply %d", len(pending)), nil, "")
+		return
+	case err == nil && len(pending) > 0:
+		err = fmt.Errorf("%d pending: %s", len(pending), strings.Join(pending, ", "))
+	}
+	doc.say("migrations", err, "Run: hookline migrate up")
+	doc.say("database role", rights(ctx, d.program), "As the database's administrator: CREATE ROLE hookline_app NOLOGIN; GRANT hookline_app TO <login of DATABASE_URL>; then hookline migrate up")
+	doc.say("partitions of the coming months", partitions(ctx, d.program), "Run: hookline migrate up")
+	doc.say("clock", skew(ctx, d.program), "Set this machine's clock by NTP: signatures older than five minutes are refused.")
+	if err == nil && keys != nil {
+		doc.say("keys of what is stored", keysOpen(ctx, d, keys), "Without them those rows stay closed, and serve does not start.")
+	}
+}
 
-	_, _, err = zohoClient(ctx, c)
-	if err == nil && c.ZohoClientID == "" && c.SandboxURL == "" {
+// zoho checks what the program will connect to. A sandbox inside serve runs while serve does.
+func (doc *doctor) zoho(ctx context.Context, c config) {
+	var err error
+	switch {
+	case c.sandboxInside:
+	case c.ZohoClientID == "" && c.SandboxURL == "":
 		err = fmt.Errorf("neither a Zoho client nor a sandbox is set")
+	default:
+		_, _, err = zohoClient(ctx, c)
 	}
-	if c.sandboxInside && err != nil {
-		err = nil // it runs inside serve only
+	doc.say("Zoho client", err, "Set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET from Zoho's API console (redirect address "+c.BaseURL+"/zoho/callback), or leave the sandbox on.")
+	if u, parseErr := url.Parse(c.BaseURL); err == nil && c.SandboxURL != "" && parseErr == nil && !isLoopback(u.Hostname()) {
+		doc.advise("the sandbox stands in for Zoho", "Calls reach no real CRM: set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET.")
 	}
-	say("Zoho client", err, "Set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET from Zoho's API console (redirect address "+c.BaseURL+"/zoho/callback), or leave the sandbox on.")
+}
 
-	say("mail server", reachMail(ctx, c), "Correct SMTP_URL, or set it to off.")
-	say("base URL", baseURL(c), "Set HOOKLINE_BASE_URL to the https address under which people and phone providers reach this server.")
-	if sick {
-		return errReported
+// keysOpen reports the keys that stored rows need and the set lacks.
+func keysOpen(ctx context.Context, d database, keys *seal.Keys) error {
+	db, err := postgres.Open(ctx, postgres.Config{URL: d.program, MaxConns: 2, Name: "hookline doctor"})
+	if err != nil {
+		return err
 	}
-	return nil
+	defer db.Close()
+	return checkKeys(ctx, db, keys)
 }
 
 func examine(ctx context.Context, address string) error {

@@ -94,7 +94,7 @@ type tenantCreate struct {
 	Name           string `required:"" help:"Name of the business."`
 	Owner          string `required:"" help:"The owner's e-mail address; it counts as confirmed."`
 	Password       string `required:"" help:"The owner's password."`
-	Provider       string `help:"native, nextphone or retell." default:"native"`
+	Provider       string `help:"native, nextphone or retell." enum:"native,nextphone,retell" default:"native"`
 	Country        string `help:"Country whose phone numbers it uses, two letters." default:"US"`
 	Zone           string `help:"IANA time zone." default:"America/New_York"`
 	ConnectSandbox bool   `help:"Connect it to a new organisation of the Zoho sandbox."`
@@ -142,19 +142,23 @@ func (t *tenantCreate) Run(w *world) error {
 		}
 		defer p.close()
 		answer, err := t.create(ctx, p)
-		if err != nil {
-			return err
+		if answer.TenantID != "" { // what has been made is told even when something after it failed: its key is shown once
+			err = errors.Join(err, json.NewEncoder(w.out).Encode(answer))
 		}
-		return json.NewEncoder(w.out).Encode(answer)
+		return err
 	})
 }
 
 func (t *tenantCreate) create(ctx context.Context, p *parts) (created, error) {
 	var a created
+	if t.ConnectSandbox && p.config.SandboxURL == "" {
+		return a, errors.New("--connect-sandbox needs a sandbox, but a Zoho client is set or HOOKLINE_SANDBOX_ADDR is off")
+	}
 	_, id, err := p.desk.Create(ctx, account.SignUp{Email: t.Owner, Password: t.Password, Business: t.Name, Country: t.Country, Zone: t.Zone})
 	if err != nil {
 		return a, err
 	}
+	a.Connection.Status = string(connection.NotConnected)
 	a.TenantID, a.Owner.Email = id.String(), strings.ToLower(strings.TrimSpace(t.Owner))
 	if err := p.db.InTenant(ctx, id, func(tx pgx.Tx) error {
 		_, secret, err := account.CreateKey(ctx, tx, id, a.Owner.Email, "Command line", account.Admin)
@@ -168,11 +172,7 @@ func (t *tenantCreate) create(ctx context.Context, p *parts) (created, error) {
 		return a, err
 	}
 	a.Source.ID, a.Source.URL, a.Source.Secret = source.ID.String(), source.URL, source.Secrets[0].Reveal()
-	a.Connection.Status = string(connection.NotConnected)
 	if t.ConnectSandbox {
-		if p.config.SandboxURL == "" {
-			return a, errors.New("--connect-sandbox needs a sandbox, but a Zoho client is set or HOOKLINE_SANDBOX_ADDR is off")
-		}
 		if err := p.connections.ConnectSandbox(ctx, id, connection.Actor{Name: a.Owner.Email}, p.config.SandboxURL,
 			connection.NewOrg{Name: t.Name, Edition: t.Edition}); err != nil {
 			return a, err
@@ -221,18 +221,47 @@ func (healthyCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	_, port, err := net.SplitHostPort(c.Addr)
+	return c.healthy(w.ctx)
+}
+
+// healthy asks the server of this configuration whether it lives: on the metrics address, which every role has, else
+// where it listens for people.
+func (c config) healthy(ctx context.Context) error {
+	var failed error
+	for _, addr := range []string{c.MetricsAddr, c.Addr} {
+		if addr == "" {
+			continue
+		}
+		err := alive(ctx, addr)
+		if err == nil {
+			return nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+func alive(ctx context.Context, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
 	}
-	client := http.Client{Timeout: 2 * time.Second}
-	resp, err := client.Get("http://127.0.0.1:" + port + "/healthz")
+	if isEverywhere(host) {
+		host = "localhost" // either family
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // Docker gives the command three in all
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server answers %s", resp.Status)
+		return fmt.Errorf("the server at %s answers %s", addr, resp.Status)
 	}
 	return nil
 }

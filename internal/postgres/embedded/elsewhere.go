@@ -15,6 +15,9 @@ var errElsewhere = errors.New("the embedded database needs Linux: set DATABASE_U
 // Start says that there is none.
 func Start(context.Context, Config) (*Server, error) { return nil, errElsewhere }
 
+// Look says that there is none.
+func Look(Config) (bool, error) { return false, errElsewhere }
+
 // Attach says that there is none.
 func Attach(context.Context, Config) (*Server, error) { return nil, errElsewhere }
 

@@ -89,6 +89,20 @@ func Join(ctx context.Context, dir string) (*Server, bool) {
 	return s, true
 }
 
+// Look tells whether Start would find a cluster in c.Dir or make one. It changes nothing; an error says that the
+// server's programs are not there.
+func Look(c Config) (made bool, err error) {
+	if dir, err := canonical(c.Dir); err == nil { // else there is nothing yet
+		c.Dir = dir
+	}
+	s := &Server{config: c}
+	if err := s.choosePrograms(); err != nil {
+		return false, err
+	}
+	_, err = os.Stat(filepath.Join(s.data, "PG_VERSION"))
+	return err == nil, nil
+}
+
 // Start makes the cluster if there is none, starts the server and waits until it answers. ErrBusy says that another
 // process keeps a server there.
 func Start(ctx context.Context, c Config) (*Server, error) {
