@@ -51,7 +51,7 @@ type Outcome struct {
 // this session, tenant and person, works once and for ten minutes.
 func (c *Connections) Begin(ctx context.Context, t tenant.ID, who Actor, session []byte) (string, error) {
 	if c.oauth.ID == "" {
-		return "", fault.New(fault.Unavailable, "This installation has no Zoho client yet. Whoever runs it must set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET.")
+		return "", fault.New(fault.Invalid, "This installation has no Zoho client yet. Whoever runs it must set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET.")
 	}
 	raw := make([]byte, 32)
 	rand.Read(raw) // never fails: the runtime ends the program instead

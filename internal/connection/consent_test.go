@@ -67,7 +67,7 @@ func TestAnInstallationWithoutAZohoClientSaysWhatIsMissing(t *testing.T) {
 	bare := connection.New(connection.Deps{DB: w.db, Keys: w.keys, BaseURL: baseURL, Log: slog.New(slog.DiscardHandler),
 		Client: zoho.NewClient(zoho.Options{Centres: zoho.Production()})})
 	_, err := bare.Begin(t.Context(), w.tenant, w.who, w.session)
-	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.SentenceOf(err), "ZOHO_CLIENT_ID") {
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.SentenceOf(err), "ZOHO_CLIENT_ID") {
 		t.Errorf("got %v", err)
 	}
 }
