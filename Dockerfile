@@ -1,6 +1,9 @@
 # Two stages: build, and a small image with the program and PostgreSQL's programs for the embedded default. It runs as
-# an ordinary user and writes below /var/lib/hookline only:
-#   docker run --read-only --tmpfs /tmp -v hookline:/var/lib/hookline -p 8080:8080 -e SMTP_URL=off hookline
+# an ordinary user and writes below /var/lib/hookline only. To try it (without mail nobody can sign up, so the second
+# line makes a business, connected to the sandbox inside):
+#   docker run --name hookline --read-only --tmpfs /tmp -v hookline:/var/lib/hookline -p 127.0.0.1:8080:8080 \
+#     -e HOOKLINE_BASE_URL=http://127.0.0.1:8080 -e SMTP_URL=off hookline
+#   docker exec hookline hookline tenant create --name Acme --owner you@example.com --password '…' --connect-sandbox
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
