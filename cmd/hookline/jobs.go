@@ -30,7 +30,8 @@ func startJobs(ctx context.Context, c config, d database, p *parts, role string,
 		river.AddWorker(workers, &account.SendMail{DB: p.db, Outbox: p.outbox, Send: send})
 	}
 	river.AddWorker(workers, &housekeeping{db: p.db})
-	rc := &river.Config{Logger: p.log, Workers: workers, JobTimeout: 30 * time.Second, RescueStuckJobsAfter: 90 * time.Second}
+	rc := &river.Config{Logger: p.log, Workers: workers, JobTimeout: 30 * time.Second, RescueStuckJobsAfter: 90 * time.Second,
+		PollOnly: !c.direct()} // a pooler passes no notifications on
 	if role != "web" {
 		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
 		rc.PeriodicJobs = []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(24*time.Hour),
