@@ -120,6 +120,7 @@ CREATE TABLE events (
 ) PARTITION BY RANGE (at);
 ALTER TABLE events ALTER raw SET STORAGE EXTERNAL; -- sealed bytes do not shrink: PostgreSQL need not try
 CREATE INDEX events_call_idx ON events (tenant_id, call_id);
+CREATE INDEX events_raw_idx ON events (tenant_id, at) WHERE raw IS NOT NULL; -- whose retention is over
 ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE events FORCE ROW LEVEL SECURITY;
 CREATE POLICY events_own ON events

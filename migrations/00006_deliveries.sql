@@ -83,10 +83,11 @@ CREATE TABLE attempts (
     outcome     text        NOT NULL, -- ok, refused, unknown, later, not sent
     duration_ms integer     NOT NULL,
     credits     integer     NOT NULL DEFAULT 0,
-    exchange    bytea,                -- sealed JSON: request and answer bodies, scrubbed of secrets
+    exchange    bytea,                -- sealed JSON: request and answer bodies, scrubbed of secrets; null once its retention is over
     CONSTRAINT attempts_pkey PRIMARY KEY (tenant_id, id, at)
 ) PARTITION BY RANGE (at);
 CREATE INDEX attempts_call_idx ON attempts (tenant_id, call_id, at);
+CREATE INDEX attempts_exchange_idx ON attempts (tenant_id, at) WHERE exchange IS NOT NULL; -- whose retention is over
 ALTER TABLE attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE attempts FORCE ROW LEVEL SECURITY;
 CREATE POLICY attempts_own ON attempts

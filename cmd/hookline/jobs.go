@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"hookline/internal/account"
+	"hookline/internal/delivery"
+	"hookline/internal/intake"
 	"hookline/internal/postgres"
 )
 
@@ -77,6 +80,9 @@ type housekeeping struct {
 	db *postgres.DB
 }
 
+// Timeout is long: a database may hold a month of many tenants the first time.
+func (h *housekeeping) Timeout(*river.Job[housekeepingArgs]) time.Duration { return time.Hour }
+
 func (h *housekeeping) Work(ctx context.Context, _ *river.Job[housekeepingArgs]) error {
 	if err := h.db.Directory(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `SELECT hookline_make_partitions()`)
@@ -84,5 +90,23 @@ func (h *housekeeping) Work(ctx context.Context, _ *river.Job[housekeepingArgs])
 	}); err != nil {
 		return fmt.Errorf("making partitions: %w", err)
 	}
-	return account.Sweep(ctx, h.db, time.Now())
+	return errors.Join(account.Sweep(ctx, h.db, time.Now()), forget(ctx, h.db))
+}
+
+// forget deletes what is kept for a month only. One tenant's trouble leaves the others' alone.
+func forget(ctx context.Context, db *postgres.DB) error {
+	tenants, err := account.Tenants(ctx, db)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, t := range tenants {
+		_, raw := intake.ForgetRaw(ctx, db, t)
+		_, exchanges := delivery.ForgetExchanges(ctx, db, t)
+		faults = append(faults, raw, exchanges)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(faults...)
 }

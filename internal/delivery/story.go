@@ -81,6 +81,7 @@ type StoryAttempt struct {
 	Credits  int
 	Request  string
 	Response string
+	Gone     bool // the retention of request and answer is over
 }
 
 // Stage is one step of the timeline. Took is the time since the step before it.
@@ -203,6 +204,7 @@ func (s *Story) readAttempts(ctx context.Context, tx pgx.Tx, keys *seal.Keys, t 
 		}
 		a.Took = time.Duration(took) * time.Millisecond
 		if sealed == nil {
+			a.Gone = true
 			return a, nil
 		}
 		var kept storedExchange

@@ -549,7 +549,7 @@ func (t *teller) attempts() []page.CallAttempt {
 	for _, a := range t.story.Attempts {
 		v := page.CallAttempt{
 			ID: a.ID.String(), Purpose: purposes[a.Purpose], Method: a.Method, Path: a.Path, When: t.moment(a.At), Took: took(a.Took),
-			Status: fmt.Sprint(a.Status), Outcome: a.Outcome, Credits: count(a.Credits, "credit", "credits"), Error: a.Problem,
+			Status: fmt.Sprint(a.Status), Outcome: a.Outcome, Credits: count(a.Credits, "credit", "credits"), Error: a.Problem, Gone: a.Gone,
 			Request: indented(a.Request), Response: indented(a.Response), Curl: curlOf(a, t.link.Centre.API),
 		}
 		if v.Purpose == "" {

@@ -58,6 +58,16 @@ func Empty(t testing.TB) *Database {
 	return create(t, func(_ server, name string) string { return "CREATE DATABASE " + name + " OWNER hookline_owner" })
 }
 
+// HoldAllTimes lets the tables that are cut by month hold rows of any time, so that a test can make one old.
+func (d *Database) HoldAllTimes(t testing.TB) {
+	t.Helper()
+	for _, statement := range []string{`CREATE TABLE events_else PARTITION OF events DEFAULT`, `CREATE TABLE attempts_else PARTITION OF attempts DEFAULT`} {
+		if err := execute(context.Background(), d.SuperURL, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func create(t testing.TB, statement func(s server, name string) string) *Database {
 	t.Helper()
 	ctx := context.Background()
