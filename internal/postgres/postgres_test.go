@@ -142,7 +142,7 @@ func TestADeadlockedTransactionIsRunAgain(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if n := len(runs); n != 3 {
+	if n := len(runs); n < 3 { // the victim may meet the other once more
 		t.Errorf("%d runs of two transactions of which one is the victim", n)
 	}
 }
