@@ -105,8 +105,8 @@ func TestBehaviour18SearchHitMissAndNoParameter(t *testing.T) {
 	if r := c.search("Contacts").flat(400, "EXPECTED_PARAM_MISSING"); r.text("details", "param_names", 3) != "word" {
 		t.Fatalf("details: %s", r.raw)
 	}
-	c.search("Contacts", "word", "x").flat(400, "INVALID_DATA")
-	c.search("Contacts", "phone", "call me").flat(400, "INVALID_DATA")
+	c.search("Contacts", "word", "x").flat(400, "INVALID_REQUEST")
+	c.search("Contacts", "phone", "call me").flat(400, "INVALID_REQUEST")
 	// criteria wins over the others
 	c.search("Contacts", "phone", "+15551234567", "criteria", "(Last_Name:equals:Nobody)").wants(204)
 	// an escaped bracket is part of one value
@@ -191,6 +191,8 @@ func TestBehaviour23SearchHasLimits(t *testing.T) {
 	}
 	c.search("Leads", "criteria", chain(15)).wants(204)
 	c.search("Leads", "criteria", chain(16)).flat(400, "CRITERIA_LIMIT_EXCEEDED")
+	c.search("Leads", "criteria", "(Phone:in:"+strings.TrimSuffix(strings.Repeat("1,", 101), ",")+")").flat(400, "INVALID_QUERY")
+	c.search("Leads", "criteria", "(Last_Name:equals:"+strings.Repeat("x", 3000)+")").flat(400, "INVALID_REQUEST")
 	if r := c.search("Leads", "word", "johnson", "page", "11").flat(400, "LIMIT_REACHED"); r.text("details", "limit") != "2000" {
 		t.Fatalf("details: %s", r.raw)
 	}
@@ -636,7 +638,7 @@ func TestBehaviour38ConversionHappensOnce(t *testing.T) {
 		r.text("data", 0, "message") != "The record has been converted successfully" {
 		t.Fatalf("convert: %s", r.raw)
 	}
-	c.do("POST", path, data(object{})).refuses("ID_ALREADY_CONVERTED", "")
+	c.do("POST", path, data(object{})).flat(400, "ID_ALREADY_CONVERTED")
 	c.do("PUT", "/crm/v8/Leads/"+id, data(object{"Phone": "1234567"})).refuses("CONVERTED_RECORD", "")
 	if back := c.get("Calls", callID); back.text("data", 0, "Who_Id", "id") != contact {
 		t.Fatalf("the lead's call did not move along: %s", back.raw)
@@ -756,6 +758,7 @@ func TestBehaviour42RecordsThatChangedOrAreGone(t *testing.T) {
 	c.header.Del("If-Unmodified-Since")
 	c.do("DELETE", "/crm/v8/Leads/"+id, nil).wants(200)
 	c.do("POST", "/crm/v8/Calls", data(call(object{"What_Id": object{"id": id}, "$se_module": "Leads"}))).refuses("INVALID_DATA", "What_Id")
+	c.do("DELETE", "/crm/v8/Leads/"+id, nil).flat(400, "INVALID_DATA")
 	c.do("PUT", "/crm/v8/Leads/"+id, data(object{"Phone": "1234567"})).refuses("INVALID_DATA", "")
 	c.do("PUT", "/crm/v8/Leads", data(object{"id": id, "Phone": "1234567"})).refuses("INVALID_DATA", "id")
 	c.do("GET", "/crm/v8/Leads/"+id, nil).wants(204)
@@ -791,7 +794,9 @@ func TestContactRoleLinksAContactToADeal(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
 	contact, dealID := c.create("Contacts", object{"Last_Name": "Johnson"}), c.create("Deals", deal("x"))
-	c.do("PUT", "/crm/v8/Deals/"+dealID+"/Contact_Roles/"+contact, data(object{"id": contact})).wants(200)
+	if r := c.do("PUT", "/crm/v8/Deals/"+dealID+"/Contact_Roles/"+contact, data(object{"id": contact})).wants(200); r.text("data", 0, "message") != "relation updated" {
+		t.Fatalf("linking: %s", r.raw)
+	}
 	if r := c.do("GET", "/crm/v8/Deals/"+dealID+"/Contact_Roles?fields=Full_Name", nil).wants(200); r.text("data", 0, "id") != contact {
 		t.Fatalf("roles: %s", r.raw)
 	}

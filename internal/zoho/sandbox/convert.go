@@ -70,10 +70,10 @@ func (q *request) conversionOptions(id string) answer {
 // convertLead makes a Lead into a Contact, an Account where it has a company, and a Deal where one is asked for (Convert lead).
 func (s *Sandbox) convertLead(q *request, lead *record, in map[string]any) answer {
 	o := q.org
-	element := func(p *problem) answer { return q.answerAll([]result{failure(p)}, http.StatusOK) }
 	if lead.is("Converted__s") {
-		return element(refuse(400, "ID_ALREADY_CONVERTED", "id already converted", map[string]any{"resource_path_index": 1}))
+		return q.refusedWrite(refuse(400, "ID_ALREADY_CONVERTED", "id already converted", map[string]any{"resource_path_index": 1}))
 	}
+	element := func(p *problem) answer { return q.answerAll([]result{failure(p)}, http.StatusOK) }
 	named := func(module string) (*record, *problem) {
 		raw, ok := in[module].(map[string]any)
 		if !ok || raw["id"] == nil {

@@ -341,7 +341,11 @@ func (o *org) checkCondition(sc *schema, c *condition) *problem {
 	}
 	kind := o.columnType(sc, c.column.path)
 	if !slices.Contains(coqlOperators(kind), c.op) {
-		return refuse(400, "INVALID_QUERY", "invalid operator found", map[string]any{"column_name": c.column.name, "operator": c.op, "reason": "invalid operator found"})
+		details := map[string]any{"column_name": c.column.name}
+		if slices.Contains(coqlNamedOperators, c.op) {
+			details["operator"], details["reason"] = c.op, "invalid operator found"
+		}
+		return refuse(400, "INVALID_QUERY", "invalid operator found", details)
 	}
 	if len(c.values) > coqlMaxIn && (c.op == "in" || c.op == "not in") {
 		return refuse(400, "LIMIT_EXCEEDED", "limit exceeded", map[string]any{"column_name": c.column.name, "limit": coqlMaxIn})
@@ -366,11 +370,14 @@ func (o *org) checkCondition(sc *schema, c *condition) *problem {
 			ok = v.quoted
 		}
 		if !ok {
-			return refuse(400, "INVALID_QUERY", "value given seems to be invalid for the column", map[string]any{"column_name": c.column.name, "operator": c.op, "value": v.text})
+			return refuse(400, "INVALID_QUERY", "value given seems to be invalid for the column", map[string]any{"cv_criteria": false, "column_name": c.column.name, "operator": c.op, "value": v.text})
 		}
 	}
 	return nil
 }
+
+// coqlNamedOperators are those that a refusal of an operator names; of the others it names the column alone (COQL, errors).
+var coqlNamedOperators = []string{">", "<", ">=", "<=", "=", "!=", "is null", "is not null"}
 
 // coqlOperators by type of column (COQL, supported operators).
 func coqlOperators(kind string) []string {

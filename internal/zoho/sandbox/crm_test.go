@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"hookline/internal/zoho/sandbox/sandboxtest"
+	"hookline/internal/zoho/specification"
 )
 
 // crm is a program that is connected to one organisation.
@@ -19,12 +21,21 @@ type crm struct {
 	org    string
 	tokens sandboxtest.Tokens
 	header http.Header
+	keep   func(specification.Exchange) // what the specification's test judges; nil elsewhere
 }
+
+// books are those of tests that judge exchanges, by the test's name.
+var books sync.Map
 
 func connect(t testing.TB, s *sandboxtest.Server, edition, centre string) *crm {
 	t.Helper()
 	g := s.Control.NewOrg(edition, centre)
-	return &crm{t: t, server: s, org: g.OrgID, tokens: s.Control.Exchange(g), header: http.Header{}}
+	c := &crm{t: t, server: s, org: g.OrgID, tokens: s.Control.Exchange(g), header: http.Header{}}
+	test, _, _ := strings.Cut(t.Name(), "/")
+	if book, ok := books.Load(test); ok {
+		c.keep = book.(*specification.Book).Keep
+	}
+	return c
 }
 
 // connected is a program on a sandbox of its own, whose search index does not lag.
@@ -46,19 +57,18 @@ type reply struct {
 
 func (c *crm) do(method, path string, body any) reply {
 	c.t.Helper()
-	var r io.Reader
+	var sent []byte
 	switch b := body.(type) {
 	case nil:
 	case string:
-		r = strings.NewReader(b)
+		sent = []byte(b)
 	default:
-		x, err := json.Marshal(b)
-		if err != nil {
+		var err error
+		if sent, err = json.Marshal(b); err != nil {
 			c.t.Fatal(err)
 		}
-		r = bytes.NewReader(x)
 	}
-	req, err := http.NewRequest(method, c.tokens.APIDomain+path, r)
+	req, err := http.NewRequest(method, c.tokens.APIDomain+path, bytes.NewReader(sent))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -66,7 +76,14 @@ func (c *crm) do(method, path string, body any) reply {
 	if req.Header.Get("Authorization") == "" {
 		req.Header.Set("Authorization", "Zoho-oauthtoken "+c.tokens.Access)
 	}
-	return send(c.t, req)
+	r := send(c.t, req)
+	if _, rest, ok := strings.Cut(req.URL.Path, "/crm/v8/"); ok && c.keep != nil {
+		c.keep(specification.Exchange{
+			Method: method, Path: "/crm/v8/" + rest, Query: req.URL.RawQuery, RequestHeader: req.Header, RequestBody: sent,
+			Status: r.status, Header: r.header, Body: []byte(r.raw),
+		})
+	}
+	return r
 }
 
 func send(t testing.TB, req *http.Request) reply {

@@ -292,7 +292,7 @@ func (o *org) fieldJSON(m *module, f *field) map[string]any {
 		"default_value": nil, "searchable": f.Type != "textarea" && f.Type != "ALARM", "sortable": f.Type != "textarea", "filterable": true,
 		"layout_associations": []any{map[string]string{"api_name": "Standard", "name": "Standard", "id": o.layoutID(m)}}, "profiles": list,
 		"crypt": nil, "formula": map[string]any{}, "auto_number": map[string]any{}, "private": nil, "currency": currency, "rollup_summary": map[string]any{}, "multiselectlookup": map[string]any{},
-		"association_details": nil, "businesscard_supported": true, "colour_code_enabled_by_system": false, "convert_mapping": nil, "created_source": source,
+		"association_details": nil, "businesscard_supported": true, "colour_code_enabled_by_system": false, "convert_mapping": map[string]any{}, "created_source": source,
 		"display_field": f.API == m.NameField, "display_type": -1, "email_parser": map[string]bool{"fields_update_supported": true, "record_operations_supported": true},
 		"enable_colour_code": false, "history_tracking_enabled": false, "history_tracking": nil, "mass_update": write, "public": false, "range": nil, "separator": false,
 		"tooltip": nil, "type": "used", "ui_type": 1, "virtual_field": false, "webhook": true, "column_name": strings.ToUpper(f.API), "blueprint_supported": write,
@@ -384,7 +384,7 @@ func (q *request) createFields() answer {
 		q.org.rebuild(m.API)
 		out = append(out, map[string]any{
 			"code": "SUCCESS", "status": "success", "message": "field created",
-			"details": map[string]any{"id": q.org.fieldID(m, q.org.schema(m.API).field(api)), "display_label": label},
+			"details": map[string]any{"id": q.org.fieldID(m, q.org.schema(m.API).field(api))},
 		})
 	}
 	q.s.changed(q.org)
@@ -468,7 +468,7 @@ func (q *request) listAssignmentRules() answer {
 	}
 	who := o.person(o.Users[0].ID)
 	return jsonAnswer(200, map[string]any{"assignment_rules": []any{map[string]any{
-		"id": id, "name": "Sandbox lead rule", "api_name": "Sandbox_lead_rule", "description": nil,
+		"id": id, "name": "Sandbox lead rule", "api_name": "Sandbox_lead_rule", "description": "New leads go to the second user",
 		"module":           map[string]any{"api_name": m.API, "id": o.moduleID(m), "name": m.API},
 		"default_assignee": map[string]any{"id": o.Users[1].ID, "name": o.Users[1].name(), "type": "user"},
 		"created_by":       who,

@@ -356,6 +356,8 @@ func (o *org) appendValue(b []byte, f *field, v any) []byte {
 		} else if f.Lookup == "*" && f.API == "Parent_Id" {
 			b = append(b, `,"module":{"api_name":`...)
 			b = appendString(b, v.Module)
+			b = append(b, `,"id":`...)
+			b = appendString(b, o.moduleID(moduleByName(v.Module)))
 			b = append(b, '}')
 		}
 		return append(b, '}')

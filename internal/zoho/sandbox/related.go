@@ -133,11 +133,8 @@ func (q *request) contactRoles(id string) answer {
 func (q *request) putContactRole(dealID, contactID string) answer {
 	o := q.org
 	deal, contact := o.find("Deals", dealID), o.find("Contacts", contactID)
-	if deal == nil {
-		return q.refusedWrite(invalidID(map[string]any{"resource_path_index": 1}))
-	}
-	if contact == nil {
-		return q.refusedWrite(invalidID(map[string]any{"resource_path_index": 3}))
+	if deal == nil || contact == nil {
+		return q.refusedWrite(refuse(400, "INVALID_DATA", "the related id given seems to be invalid", map[string]any{"resource_path_index": 1}))
 	}
 	b := q.readBody(moduleByName("Deals"))
 	if b.refusal != nil {
@@ -163,5 +160,5 @@ func (q *request) putContactRole(dealID, contactID string) answer {
 		}
 	}
 	q.s.revise(q, deal, map[string]any{rolesKey: list}, "updated")
-	return jsonAnswer(200, map[string]any{"data": []result{{Code: "SUCCESS", Details: map[string]any{"id": contactID}, Message: "contact role updated", Status: "success"}}})
+	return jsonAnswer(200, map[string]any{"data": []result{{Code: "SUCCESS", Details: map[string]any{"id": contactID}, Message: "relation updated", Status: "success"}}})
 }

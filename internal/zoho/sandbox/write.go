@@ -80,10 +80,14 @@ func failure(p *problem) result {
 
 func (q *request) success(r *record, message string) result {
 	o := q.org
-	return result{Code: "SUCCESS", Message: message, Status: "success", http: 200, Details: map[string]any{
+	details := map[string]any{
 		"id": r.ID, "Created_Time": o.clock(r.Created), "Modified_Time": o.clock(r.Modified),
-		"Created_By": o.person(r.ref("Created_By").ID), "Modified_By": o.person(r.ref("Modified_By").ID), "$approval_state": "approved",
-	}}
+		"Created_By": o.person(r.ref("Created_By").ID), "Modified_By": o.person(r.ref("Modified_By").ID),
+	}
+	if r.Module != "Notes" { // notes are not approved
+		details["$approval_state"] = "approved"
+	}
+	return result{Code: "SUCCESS", Message: message, Status: "success", http: 200, Details: details}
 }
 
 // answerAll is a write's answer: good, mixed, or all refused, in the order of the request.
@@ -349,7 +353,17 @@ func (q *request) deleteOne(m *module, id string) answer {
 	if !validID(id) {
 		return invalidID(map[string]any{"resource_path_index": 1}).answer()
 	}
-	return q.answerAll([]result{q.deleted(m, id)}, http.StatusOK)
+	return q.answerDeleted([]result{q.deleted(m, id)})
+}
+
+// answerDeleted is a deletion's answer: where nothing was deleted, one refusal of the whole request (Delete records).
+func (q *request) answerDeleted(results []result) answer {
+	a := q.answerAll(results, http.StatusOK)
+	if a.status == http.StatusBadRequest {
+		first := results[0]
+		return refuse(a.status, first.Code, first.Message, first.Details).answer()
+	}
+	return a
 }
 
 func (q *request) deleteMany(m *module) answer {
@@ -364,7 +378,7 @@ func (q *request) deleteMany(m *module) answer {
 	for _, id := range ids {
 		out = append(out, q.deleted(m, strings.TrimSpace(id)))
 	}
-	return q.answerAll(out, http.StatusOK)
+	return q.answerDeleted(out)
 }
 
 func (q *request) deleted(m *module, id string) result {
