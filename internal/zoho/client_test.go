@@ -228,7 +228,7 @@ func TestSearchSendsAPlusSignAsItself(t *testing.T) {
 	if err != nil || got != nil {
 		t.Fatalf("got %v %v", got, err)
 	}
-	if raw != "converted=both&fields=id%2CPhone&phone=%2B1%20555%200100" {
+	if raw != "converted=both&fields=id%2CPhone&per_page=200&phone=%2B1%20555%200100" {
 		t.Errorf("asked %s", raw)
 	}
 	if len(*seen) != 1 || (*seen)[0].Status != 204 {

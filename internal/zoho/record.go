@@ -167,7 +167,7 @@ func (a *API) SearchPhone(ctx context.Context, module, number string, fields []s
 	if !phone.MatchString(number) {
 		return nil, &Error{Class: OurBug, Code: "UNSAFE", Message: "not a number that Zoho's search takes"}
 	}
-	query := url.Values{"phone": {number}}
+	query := url.Values{"phone": {number}, "per_page": {"200"}} // the most there is; one of Zoho's files demands the parameter
 	if len(fields) > 0 {
 		query.Set("fields", strings.Join(fields, ","))
 	}

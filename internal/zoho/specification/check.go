@@ -156,7 +156,7 @@ func (d described) request(x Exchange, params map[string]string) []string {
 	}
 	for name := range req.URL.Query() {
 		if !known[name] {
-			out = append(out, "query "+name+": not described")
+			out = append(out, "query "+name+": is not described")
 		}
 	}
 	if d.op.RequestBody == nil && len(x.RequestBody) > 0 {

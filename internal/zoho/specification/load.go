@@ -90,7 +90,7 @@ func (f *Files) document(name string) (*openapi3.T, error) {
 	}
 	// Look-ahead in patterns is beyond Go's regexp, and the examples do not fit their own schemas.
 	if err := doc.Validate(context.Background(), openapi3.DisableExamplesValidation(), openapi3.DisableSchemaPatternValidation()); err != nil {
-		return nil, fmt.Errorf("Zoho's %s is no OpenAPI: %w", name, err)
+		return nil, fmt.Errorf("no OpenAPI: Zoho's %s: %w", name, err)
 	}
 	f.read[name] = doc
 	return doc, nil
