@@ -16,9 +16,10 @@ import (
 type Operation struct {
 	Method string
 	Path   string // after /crm/v8, with {placeholders}; the first operation of a table that matches an exchange is its own
-	File   string // "" where no file describes it
+	File   string // "" where no file of the generation describes it
 	As     string // the template in that file
-	Why    string // where File is "": what speaks for it instead
+	Older  string // where File is "": the file of the older generation, whose names alone are held against the answers
+	Why    string // where both are "": why
 }
 
 func (o Operation) name() string { return o.Method + " " + o.Path }
@@ -110,6 +111,13 @@ func (b *Book) Judge(t *testing.T, f *Files, excuses []Excuse) {
 			found[i] = d
 			continue
 		}
+		if o.Older != "" {
+			d, err := f.older().find(o.Older, o.Method, o.As)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[i] = d
+		}
 		if file, err := f.describes(o.Method, o.Path); err != nil || file != "" {
 			t.Errorf("%s: said to be described nowhere, but %s has it (%v)", o.name(), file, err)
 		}
@@ -133,7 +141,7 @@ func (b *Book) Judge(t *testing.T, f *Files, excuses []Excuse) {
 		}
 		c, o := &counts[i], b.operations[i]
 		c.used++
-		if o.File == "" {
+		if found[i].op == nil {
 			continue
 		}
 		if c.statuses == nil {
@@ -141,9 +149,12 @@ func (b *Book) Judge(t *testing.T, f *Files, excuses []Excuse) {
 		}
 		c.statuses[x.Status] = true
 		var faults []string
-		if answers {
+		switch {
+		case o.File == "":
+			faults = found[i].names(x)
+		case answers:
 			faults = found[i].answer(x)
-		} else {
+		default:
 			faults = found[i].request(x, params)
 		}
 		excused, flat := 0, false
@@ -189,21 +200,28 @@ func (b *Book) Judge(t *testing.T, f *Files, excuses []Excuse) {
 		if c.used == 0 {
 			t.Errorf("%s is in the table and was not used", o.name())
 		}
-		total.used, total.fit, total.excused = total.used+c.used, total.fit+c.fit, total.excused+c.excused
-		if o.File == "" {
+		total.used += c.used
+		if o.File != "" {
+			total.fit, total.excused = total.fit+c.fit, total.excused+c.excused
+			described++
+			if c.fit > 0 {
+				fitting++
+			}
+		}
+		if found[i].op == nil {
 			fmt.Fprintf(&table, "%-58s %4d   no schema: %s\n", o.name(), c.used, o.Why)
 			continue
 		}
-		described++
-		if c.fit > 0 {
-			fitting++
+		note := ""
+		if o.File == "" {
+			note = " (names alone, against the older generation)"
 		}
 		var statuses []string
 		for s := range c.statuses {
 			statuses = append(statuses, strconv.Itoa(s))
 		}
 		slices.Sort(statuses)
-		fmt.Fprintf(&table, "%-58s %4d %4d fit %4d excused  %s\n", o.name(), c.used, c.fit, c.excused, strings.Join(statuses, " "))
+		fmt.Fprintf(&table, "%-58s %4d %4d fit %4d excused  %s%s\n", o.name(), c.used, c.fit, c.excused, strings.Join(statuses, " "), note)
 		var whys []string
 		for why := range c.why {
 			whys = append(whys, why)

@@ -44,6 +44,10 @@ func Open(t testing.TB, generation string) *Files {
 	} else if err != nil {
 		t.Fatal(err)
 	}
+	return openFiles(dir)
+}
+
+func openFiles(dir string) *Files {
 	return &Files{dir: dir, read: map[string]*openapi3.T{}, compilers: map[string]*jsonschema.Compiler{}, schemas: map[string]*jsonschema.Schema{}}
 }
 
