@@ -281,6 +281,20 @@ func TestBehaviour24COQL(t *testing.T) {
 	c.coql(`select id from Contacts where Last_Name != 'a' and Phone != 'b' and Email is null`).wants(200)
 }
 
+func TestBehaviour24COQLNamesWhatItRefuses(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	for query, want := range map[string]string{
+		`select id from Contacts where Email between 'a' and 'b'`:  `{"column_name":"Email"}`,
+		`select id from Contacts where Last_Name > 'x'`:            `{"column_name":"Last_Name","operator":">","reason":"invalid operator found"}`,
+		`select id from Contacts where Created_Time = 'yesterday'`: `{"column_name":"Created_Time","cv_criteria":false,"operator":"=","value":"yesterday"}`,
+	} {
+		if r := c.coql(query).flat(400, "INVALID_QUERY"); !strings.Contains(r.raw, `"details":`+want) {
+			t.Errorf("%s: %s", query, r.raw)
+		}
+	}
+}
+
 func TestBehaviour25LeadIsAdded(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
@@ -609,7 +623,13 @@ func TestBehaviour37NotesHangOnRecords(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
 	leadID := c.create("Leads", lead("Smith"))
-	c.do("POST", "/crm/v8/Leads/"+leadID+"/Notes", data(object{"Note_Title": "Transcript", "Note_Content": "…"})).wants(201)
+	made := c.do("POST", "/crm/v8/Leads/"+leadID+"/Notes", data(object{"Note_Title": "Transcript", "Note_Content": "…"})).wants(201)
+	if strings.Contains(made.raw, "$approval_state") {
+		t.Fatalf("a note is not approved: %s", made.raw)
+	}
+	if back := c.get("Notes", made.text("data", 0, "details", "id")); back.text("data", 0, "Parent_Id", "module", "id") == "" {
+		t.Fatalf("a note names its parent's module by id as well: %s", back.raw)
+	}
 	c.do("POST", "/crm/v8/Notes", data(object{"Note_Content": "…", "Parent_Id": object{"module": object{"api_name": "Leads"}, "id": leadID}})).wants(201)
 	r := c.do("POST", "/crm/v8/Leads/"+leadID+"/Notes", data(object{})).refuses("EXPECTED_FIELD_MISSING", "")
 	if r.text("data", 0, "details", "expected_fields", 0, "api_name") == "" {
