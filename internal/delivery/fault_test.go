@@ -317,7 +317,7 @@ func TestBellIsHeardBeforeThePoll(t *testing.T) {
 	defer cancel()
 	s.start(s.worker(func(d *delivery.Deps) { d.Poll, d.Listener = time.Hour, ear }))
 	s.until("listening", func() bool {
-		return value[int](s, `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()`) > 0
+		return value[int](s, `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND state = 'idle' AND datname = current_database()`) > 0
 	})
 	s.untilSettled(s.receive(sarah()))
 	s.untilSettled(s.receive(sarah()))

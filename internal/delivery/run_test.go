@@ -255,7 +255,7 @@ func TestNewsWhoseCallNeverComesNeedsAttention(t *testing.T) {
 func TestCallWaitsForItsAnnouncedAnalysis(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).newShop()
-	s.start(s.worker())
+	s.start(s.worker(func(d *delivery.Deps) { d.Late = 5 * time.Minute }))
 	c := sarah()
 	c.ProviderCallID, c.Summary = "rt_1", ""
 	id := s.receiveEvent(call.Event{Kind: call.KindCompleted, Call: c, MoreFollow: true})
@@ -272,7 +272,7 @@ func TestCallWaitsForItsAnnouncedAnalysis(t *testing.T) {
 	alone := from(number(7))
 	alone.ProviderCallID = "rt_2"
 	stop := s.receiveEvent(call.Event{Kind: call.KindCompleted, Call: alone, MoreFollow: true})
-	s.exec(`UPDATE calls SET received_at = received_at - interval '20 seconds', next_at = NULL WHERE tenant_id = $1 AND id = $2`, s.tenant.UUID(), stop.UUID())
+	s.exec(`UPDATE calls SET received_at = received_at - interval '5 minutes', next_at = NULL WHERE tenant_id = $1 AND id = $2`, s.tenant.UUID(), stop.UUID())
 	s.untilSettled(stop)
 }
 

@@ -32,7 +32,7 @@ const passPhrase = "sailboat quiet lantern"
 func newJourney(t *testing.T) *journey {
 	t.Helper()
 	b := browser.Open(t) // first: it skips where there is no chromium
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	t.Cleanup(cancel)
 	s := newSystem(t, ctx, program(t))
 	if _, err := s.Start(ctx); err != nil {
@@ -358,7 +358,7 @@ func TestARefusedFieldIsMendedInTheMappingAndReplayedOnce(t *testing.T) {
 
 func TestTheSameWebhookTwentyTwoTimesIsOneLeadAndOneCall(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	s := newSystem(t, ctx, program(t))
 	if _, err := s.Start(ctx); err != nil {
