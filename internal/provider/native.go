@@ -30,7 +30,8 @@ func (Native) Setup() Setup {
 		Steps: []string{
 			"Give your program the URL and the secret of this page.",
 			"After each call, send a body like the one on this page by POST with Content-Type: application/json.",
-			"Sign it with any Standard Webhooks library: headers webhook-id, webhook-timestamp and webhook-signature. Use a new webhook-id for each event and the same one when you send an event again.",
+			"Sign it with any Standard Webhooks library (standardwebhooks.com): headers webhook-id, webhook-timestamp (seconds since 1970) and webhook-signature. Use a new webhook-id for each event and the same one when you send an event again.",
+			"Without a library: the signature is “v1,” and then, in base64, the HMAC-SHA256 of webhook-id, a dot, webhook-timestamp, a dot and the body as it is sent. The HMAC's key is what stands behind “whsec_” in the secret, read as base64.",
 			"A 200 means the call is safe here. Anything else, or no answer: send it again later with the same webhook-id.",
 		},
 		SecretLabel: "Signing secret",

@@ -116,6 +116,9 @@ func (p *plan) createDeal(o Outcome) {
 	m := p.e.facts.Match
 	if m.Contact == nil {
 		p.note("No Deal was made: a Deal is linked to a Contact, and the caller is none yet.")
+		if m.Person() == nil {
+			p.createLead() // whoever asks to buy is not lost
+		}
 		return
 	}
 	if p.has(SlotDeal) {

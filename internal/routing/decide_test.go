@@ -329,3 +329,14 @@ func FuzzMoney(f *testing.F) {
 		}
 	})
 }
+
+func TestANewCallerWhoWantsADealBecomesALead(t *testing.T) {
+	set := Set{Rules: []Rule{{ID: "quotes", Name: "Quotes", Then: []Outcome{{Do: CreateDeal}, {Do: LogCall, On: "deal"}}}}}
+	d := Decide(set, facts(func(*Facts) {}))
+	if len(d.Actions) != 2 || d.Actions[0].Kind != CreateLead || d.Actions[1].Kind != LogCall {
+		t.Fatalf("actions: %+v", d.Actions)
+	}
+	if !strings.Contains(strings.Join(d.Trace.Notes, " "), "No Deal was made") {
+		t.Errorf("notes: %v", d.Trace.Notes)
+	}
+}

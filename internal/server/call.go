@@ -106,7 +106,7 @@ func (t *teller) moment(at time.Time) ui.TimeProps { return moment(at, t.now, t.
 func (t *teller) view(raw []intake.RawEvent) page.CallView {
 	s := t.story
 	v := page.CallView{
-		ID: s.ID.String(), Number: numberOf(s.Number, t.member.Tenant.Country), Status: s.Status, Test: s.Test, Back: "/calls",
+		ID: s.ID.String(), Number: callerOf(s.Row, t.member.Tenant.Country), Status: s.Status, Test: s.Test, Back: "/calls",
 		Summary: s.Call.Summary, Timeline: t.timeline(), Facts: t.facts(), Answers: answers(s.Call.Answers), Cause: t.cause(),
 		Links: t.links(), Decision: t.decision(), Records: t.records(), Attempts: t.attempts(), Raw: t.raw(raw),
 		Record: webAddress(s.Call.RecordingURL),
@@ -162,7 +162,7 @@ func (t *teller) timeline() []ui.Event {
 		case "decided":
 			e.Title, e.Icon = "Decided", "split"
 			if s.Decision != nil {
-				e.Text = s.Decision.Decision.Name + " → " + s.Decision.Decision.Outcome
+				e.Text = s.Decision.Decision.Name + " → " + t.decided()
 			}
 		case "delivered":
 			e.Title, e.Took = "Delivered", ""
@@ -196,6 +196,16 @@ func (t *teller) timeline() []ui.Event {
 		events = append(events, ui.Event{Title: "Kept, nothing written", Icon: "circle-slash", Text: "A rule says that calls like this are not written to Zoho."})
 	}
 	return events
+}
+
+// decided is what was decided: as a plan, until it stands in Zoho.
+func (t *teller) decided() string {
+	outcome := t.story.Decision.Decision.Outcome
+	switch t.story.Status {
+	case delivery.Delivered, delivery.Ignored:
+		return outcome
+	}
+	return "planned: " + outcome
 }
 
 func (t *teller) facts() []ui.KV {
@@ -396,7 +406,7 @@ func (t *teller) decision() *page.CallDecision {
 		return nil
 	}
 	v := &page.CallDecision{
-		Rule: d.Decision.Name, Outcome: d.Decision.Outcome, When: t.moment(d.At), Versions: versionsOf(d.RuleVersion, d.MappingVersion),
+		Rule: d.Decision.Name, Outcome: t.decided(), When: t.moment(d.At), Versions: versionsOf(d.RuleVersion, d.MappingVersion),
 		Match: t.match(d.Facts), Notes: d.Decision.Trace.Notes, RunnerUp: d.Decision.Trace.RunnerUp,
 	}
 	for _, r := range d.Decision.Trace.Rules {

@@ -280,9 +280,17 @@ func (s *Server) callRows(c echo.Context, calls []delivery.Row) []page.CallRow {
 func (s *Server) callRow(r delivery.Row, t tenant.Tenant) page.CallRow {
 	return page.CallRow{
 		ID: r.ID.String(), Href: "/calls/" + r.ID.String(), When: moment(r.ReceivedAt, s.Now(), t.Zone), Name: r.Name,
-		Number: numberOf(r.Number, t.Country), Intent: intentOf(r.Intent), Summary: r.Summary, Outcome: outcomeOf(r), Rule: r.Rule,
+		Number: callerOf(r, t.Country), Intent: intentOf(r.Intent), Summary: r.Summary, Outcome: outcomeOf(r), Rule: r.Rule,
 		Took: tookToZoho(r), Status: r.Status, Test: r.Test,
 	}
+}
+
+// callerOf is what a call is called by when nobody's name is known.
+func callerOf(r delivery.Row, country string) string {
+	if r.Number == "" && strings.HasPrefix(r.ProviderCallID, "event:") {
+		return "Unreadable call" // nothing is known of who called, not even that the number is hidden
+	}
+	return numberOf(r.Number, country)
 }
 
 // numberOf writes a number for people of a country.

@@ -85,5 +85,6 @@ func pillIcon(t ui.Tone) string {
 	return "clock"
 }
 
-// htmxConfig lets what a person opened stay open when the page renews itself.
-const htmxConfig = `{"morphIgnore":["data-htmx-powered","open"]}`
+// htmxConfig lets what a person opened stay open when the page renews itself, and what is shown stand when renewing it
+// fails: a form's answer with its problems (422, 409) is no failure.
+const htmxConfig = `{"morphIgnore":["data-htmx-powered","open"],"noSwap":[204,304,401,403,404,"5xx"]}`
