@@ -75,7 +75,6 @@ func setting(t *testing.T, name string, usual int) int {
 // Every acknowledged call is in the CRM once, however often the program dies. HOOKLINE_CHAOS_CALLS, _TENANTS, _KILLS
 // and _SEED change the size; the seed is printed.
 func TestChaosRandomKillsLoseNothingAndDoubleNothing(t *testing.T) {
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	calls, tenants, kills := setting(t, "HOOKLINE_CHAOS_CALLS", 300), setting(t, "HOOKLINE_CHAOS_TENANTS", 5), setting(t, "HOOKLINE_CHAOS_KILLS", 3)

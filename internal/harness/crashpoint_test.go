@@ -43,7 +43,6 @@ var crashPoints = []struct {
 // Whatever the place at which the program is killed, every acknowledged call is in the CRM once. Usually each place is
 // tried at one visit; HOOKLINE_CHAOS=full tries them all.
 func TestKillAtEachCrashPointLosesNothingAndDoublesNothing(t *testing.T) {
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 11*time.Minute)
 	defer cancel()
 	s := newSystem(t, ctx, program(t, "failpoint"))
@@ -122,7 +121,6 @@ func TestKillAtEachCrashPointLosesNothingAndDoublesNothing(t *testing.T) {
 
 // A process that is stopped in the middle of a request, and goes on after another has taken its lane, changes nothing.
 func TestLateHolderChangesNothing(t *testing.T) { // P18, D6
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	database := pgtest.NewDatabase(t)

@@ -356,7 +356,6 @@ var landings = []landing{
 // TestEveryCallLandsWhereItBelongsAndNothingElseIsMade sends each call through the real program, into an organisation
 // whose records are compared before and after.
 func TestEveryCallLandsWhereItBelongsAndNothingElseIsMade(t *testing.T) {
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	s := newSystem(t, ctx, program(t))

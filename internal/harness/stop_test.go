@@ -17,7 +17,6 @@ import (
 
 // SIGTERM while a write to Zoho hangs: the doors close at once, not after what is in hand, and the end is a good one.
 func TestAStoppingProgramTakesNothingNewWhileZohoHangs(t *testing.T) { // D1
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	database := pgtest.NewDatabase(t)

@@ -12,7 +12,6 @@ import (
 )
 
 func TestFrontDoorInABrowser(t *testing.T) {
-	t.Parallel()
 	s := servertest.New(t)
 	b := browser.Open(t)
 	s.Visitor().Post("/signup", signUpForm("ann@acme.test"))
@@ -27,7 +26,6 @@ func TestFrontDoorInABrowser(t *testing.T) {
 }
 
 func TestSettingsInABrowser(t *testing.T) {
-	t.Parallel()
 	s := servertest.New(t)
 	b := browser.Open(t)
 	owner := s.Owner("ann@acme.test")

@@ -27,7 +27,6 @@ func signIn(b *browser.Browser, s *servertest.Site, email string) {
 }
 
 func TestEmptyLogInABrowser(t *testing.T) {
-	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	l.Owner("ann@acme.test")
@@ -88,7 +87,6 @@ func (l *line) full(owner *servertest.Browser) map[string]call.ID {
 }
 
 func TestFullLogInABrowser(t *testing.T) {
-	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")
@@ -121,7 +119,6 @@ func TestFullLogInABrowser(t *testing.T) {
 }
 
 func TestRowsComeAndMoveWithoutReload(t *testing.T) {
-	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")
@@ -150,7 +147,6 @@ func TestRowsComeAndMoveWithoutReload(t *testing.T) {
 }
 
 func TestRowsDoNotJumpUnderASelection(t *testing.T) {
-	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")
@@ -185,7 +181,6 @@ var payloads = []string{
 }
 
 func TestNoWordsOfACallerRunInABrowser(t *testing.T) {
-	t.Parallel()
 	l := newLine(t)
 	b := browser.Open(t)
 	owner := l.Owner("ann@acme.test")

@@ -24,7 +24,6 @@ var noPages = []string{
 // Nothing is on the server that axe has not looked at, signed out, in a workspace with nothing in it and in a full
 // one; a new page takes an address here.
 func TestEveryPageIsAccessible(t *testing.T) {
-	t.Parallel()
 	b := browser.Open(t)
 	l := newLine(t)
 	l.Visitor().Post("/signup", signUpForm("new@acme.test"))

@@ -70,7 +70,6 @@ func TestACallsPageSaysWhatWasKeptForThirtyDaysAndIsGone(t *testing.T) {
 }
 
 func TestACallOfAMonthAgoInABrowser(t *testing.T) {
-	t.Parallel()
 	b := browser.Open(t)
 	l := newLine(t)
 	l.Database.HoldAllTimes(t)

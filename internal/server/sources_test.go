@@ -144,7 +144,6 @@ func TestOnlyOwnersAndAdminsSeeSecrets(t *testing.T) {
 }
 
 func TestSourcesInABrowser(t *testing.T) {
-	t.Parallel()
 	s := servertest.New(t)
 	b := browser.Open(t)
 	owner := s.Owner("ann@acme.test")
