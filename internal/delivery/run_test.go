@@ -268,12 +268,16 @@ func TestCallWaitsForItsAnnouncedAnalysis(t *testing.T) {
 	if d := s.records("Calls")[0].Text("Description"); !strings.Contains(d, "The analysis.") {
 		t.Errorf("description is %q", d)
 	}
+}
 
-	alone := from(number(7))
-	alone.ProviderCallID = "rt_2"
-	stop := s.receiveEvent(call.Event{Kind: call.KindCompleted, Call: alone, MoreFollow: true})
-	s.exec(`UPDATE calls SET received_at = received_at - interval '5 minutes', next_at = NULL WHERE tenant_id = $1 AND id = $2`, s.tenant.UUID(), stop.UUID())
-	s.untilSettled(stop)
+func TestCallWhoseAnnouncedAnalysisNeverComesGoesOnWithoutIt(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	id := s.receiveEvent(call.Event{Kind: call.KindCompleted, Call: sarah(), MoreFollow: true})
+	s.exec(`UPDATE calls SET received_at = received_at - interval '20 seconds' WHERE tenant_id = $1`, s.tenant.UUID())
+	s.start(s.worker())
+	s.untilSettled(id)
+	s.holds(map[string]int{"Leads": 1, "Calls": 1})
 }
 
 func TestReplayOfADeliveredCallWritesNothingTwice(t *testing.T) {
