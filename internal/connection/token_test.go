@@ -14,6 +14,7 @@ import (
 func TestFortyCallersOnTwoPoolsRefreshOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.control(http.MethodPost, "/_sandbox/settings", map[string]any{"concurrency": 100}, nil) // for the organisation to come
 	w.connect("")
 	w.exec(`UPDATE connections SET access_expires_at = now() - interval '1 second' WHERE tenant_id = $1`, w.tenant.UUID())
 	before := w.tokenRequests()

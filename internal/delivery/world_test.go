@@ -231,7 +231,7 @@ func (s *shop) status(id call.ID) string {
 // until waits for a condition of the outside world; the test fails with what it saw when it never comes.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for !holds() {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("never came: %s", what)
@@ -242,7 +242,7 @@ func (w *world) until(what string, holds func() bool) {
 
 func (s *shop) untilStatus(id call.ID, status string) {
 	s.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for s.status(id) != status {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("call is %s, not %s: %s", s.status(id), status, s.describe(id))
