@@ -143,7 +143,7 @@ func TestSignInGivesANewSessionId(t *testing.T) {
 	}
 }
 
-func countRows(t *testing.T, s *servertest.Site, query string) (n int) {
+func countRows(t testing.TB, s *servertest.Site, query string) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), s.Database.SuperURL)
 	if err != nil {
