@@ -159,3 +159,28 @@ func TestACallWhoseEventsCannotBeReadIsSetAsideAlone(t *testing.T) {
 		t.Errorf("cause: %+v", got)
 	}
 }
+
+// TI7
+func TestANoteThatNamesAnotherTenantsCallDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ours, theirs := w.newShop(), w.newShop()
+	theirCall := theirs.receive(sarah())
+	stop := w.start(w.worker())
+	theirs.untilSettled(theirCall)
+	stop()
+	asked := func(s *shop) int { return s.zoho.Control.Stats(s.org).CreditsUsed }
+	before := asked(theirs)
+	ours.exec(`INSERT INTO wakes (tenant_id, id, call_id) VALUES ($1, gen_random_uuid(), $2)`, ours.tenant.UUID(), theirCall.UUID())
+	w.start(w.worker())
+	w.until("the note taken", func() bool { return value[int](ours, `SELECT count(*) FROM wakes`) == 0 })
+	ours.untilSettled(ours.receive(from(number(1)))) // whatever the note began is over by now
+	if status := theirs.status(theirCall); status != delivery.Delivered {
+		t.Errorf("the other tenant's call is %s", status)
+	}
+	theirs.holds(map[string]int{"Leads": 1, "Calls": 1})
+	ours.holds(map[string]int{"Leads": 1, "Calls": 1})
+	if asked(theirs) != before {
+		t.Error("Zoho was asked for the other tenant")
+	}
+}
