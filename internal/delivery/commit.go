@@ -5,64 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/connection"
 )
 
-// writes gathers what a lane's runs have to store at the same moment into one fenced transaction: under load a
-// commit carries the answers of several calls.
-type writes struct {
-	mu      sync.Mutex
-	waiting []*write
-	busy    bool
-}
-
+// write is what one run has to store. Under load one fenced transaction carries those of several.
 type write struct {
 	do      func(context.Context, pgx.Tx) error // may run more than once, so it sets nothing that a second run minds
 	credits int
-	done    chan error
 }
 
 // record stores what do writes, and counts the credits used, in a transaction of the lane's holder. It returns when
 // that is committed. A write that fails leaves those that it shared the transaction with untouched.
 func (w *Worker) record(l *lane, org string, credits int, do func(context.Context, pgx.Tx) error) error {
-	mine := &write{do: do, credits: credits, done: make(chan error, 1)}
-	l.writes.mu.Lock()
-	l.writes.waiting = append(l.writes.waiting, mine)
-	lead := !l.writes.busy
-	l.writes.busy = true
-	l.writes.mu.Unlock()
-	if lead {
-		go w.commitAll(l, org)
-	}
-	return <-mine.done
-}
-
-func (w *Worker) commitAll(l *lane, org string) {
-	for {
-		l.writes.mu.Lock()
-		together := l.writes.waiting
-		l.writes.waiting = nil
-		if len(together) == 0 {
-			l.writes.busy = false
-			l.writes.mu.Unlock()
-			return
-		}
-		l.writes.mu.Unlock()
-		err := w.commit(l, org, together)
-		if err == nil || len(together) == 1 || l.ctx.Err() != nil {
-			for _, one := range together {
-				one.done <- err
+	return l.writes.ask(&write{do: do, credits: credits}, func(batch []*write) []error {
+		errs := make([]error, len(batch))
+		err := w.commit(l, org, batch)
+		for i := range batch {
+			errs[i] = err
+			if err != nil && len(batch) > 1 && l.ctx.Err() == nil { // find the one at fault
+				errs[i] = w.commit(l, org, batch[i:i+1])
 			}
-			continue
 		}
-		for _, one := range together { // find the one at fault
-			one.done <- w.commit(l, org, []*write{one})
-		}
-	}
+		return errs
+	})
 }
 
 func (w *Worker) commit(l *lane, org string, together []*write) error {

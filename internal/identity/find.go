@@ -10,12 +10,21 @@ import (
 	"hookline/internal/zoho"
 )
 
+// Asker is how Zoho is asked: by a zoho.API, or by something that asks for several callers at once.
+type Asker interface {
+	// Look is zoho.API.Look. Records that others asked for may be among the answer's.
+	Look(ctx context.Context, l zoho.Look) (records []zoho.Record, whole bool, err error)
+	SearchPhone(ctx context.Context, module, number string, fields []string, converted bool) ([]zoho.Record, error)
+	Get(ctx context.Context, module, id string, fields []string) (zoho.Record, bool, error)
+}
+
 // Find looks a number up: what is remembered of it first, then Contacts, then Leads, then the open Deals of the
-// Contact. Remembered is nil when nothing is. It costs at most six credits, three where the memory holds.
+// Contact. Remembered is nil when nothing is. It costs at most four credits, for a Contact one more, and two where the
+// memory holds; less where it asks for several callers at once.
 //
 // An error means that Zoho could not be asked: nothing is known of the caller then, and nothing may be decided.
-func Find(ctx context.Context, api *zoho.API, org Org, remembered *Remembered, number call.Phone, now time.Time) (Match, error) {
-	f := &finder{api: api, org: org, number: number, now: now}
+func Find(ctx context.Context, asker Asker, org Org, remembered *Remembered, number call.Phone, now time.Time) (Match, error) {
+	f := &finder{asker: asker, org: org, number: number, now: now}
 	if remembered != nil {
 		m, ok, err := f.recall(ctx, *remembered)
 		if err != nil || ok {
@@ -38,7 +47,7 @@ func Find(ctx context.Context, api *zoho.API, org Org, remembered *Remembered, n
 
 // finder is one search for one number.
 type finder struct {
-	api    *zoho.API
+	asker  Asker
 	org    Org
 	number call.Phone
 	now    time.Time
@@ -56,7 +65,7 @@ func (f *finder) recall(ctx context.Context, r Remembered) (Match, bool, error) 
 	if r.Module == leads.name {
 		m = leads
 	}
-	rec, found, err := f.api.Get(ctx, m.name, r.ID, nil)
+	rec, found, err := f.asker.Get(ctx, m.name, r.ID, nil)
 	if err != nil {
 		return Match{}, false, fmt.Errorf("reading the remembered record: %w", err)
 	}
@@ -101,7 +110,7 @@ func (f *finder) recall(ctx context.Context, r Remembered) (Match, bool, error) 
 // the search index with the national number, which also knows unusual spellings. Every hit is verified.
 func (f *finder) look(ctx context.Context, m module) ([]Person, error) {
 	f.looked = true
-	records, err := f.api.Find(ctx, f.query(m))
+	records, _, err := f.asker.Look(ctx, f.spelled(m))
 	switch {
 	case unreadable(err): // a field that this organisation cannot be asked by: the index is left
 	case err != nil:
@@ -110,7 +119,7 @@ func (f *finder) look(ctx context.Context, m module) ([]Person, error) {
 	if hits := f.hits(m, records); len(hits) > 0 {
 		return hits, nil
 	}
-	records, err = f.api.SearchPhone(ctx, m.name, f.number.National(), nil, m == leads)
+	records, err = f.asker.SearchPhone(ctx, m.name, f.number.National(), nil, m == leads)
 	if err != nil {
 		return nil, fmt.Errorf("searching %s for the number: %w", m.name, err)
 	}
@@ -180,7 +189,7 @@ func (f *finder) asLead(ctx context.Context, hits []Person) (Match, error) {
 func (f *finder) became(ctx context.Context, lead Person) (Person, bool, error) {
 	id := lead.ConvertedContactID
 	if id == "" {
-		rec, found, err := f.api.Get(ctx, leads.name, lead.ID, nil)
+		rec, found, err := f.asker.Get(ctx, leads.name, lead.ID, nil)
 		if err != nil {
 			return Person{}, false, fmt.Errorf("reading the converted Lead: %w", err)
 		}
@@ -191,7 +200,7 @@ func (f *finder) became(ctx context.Context, lead Person) (Person, bool, error) 
 	if id == "" {
 		return Person{}, false, nil
 	}
-	rec, found, err := f.api.Get(ctx, contacts.name, id, nil)
+	rec, found, err := f.asker.Get(ctx, contacts.name, id, nil)
 	if err != nil {
 		return Person{}, false, fmt.Errorf("reading the Contact that the Lead became: %w", err)
 	}
@@ -200,17 +209,18 @@ func (f *finder) became(ctx context.Context, lead Person) (Person, bool, error) 
 
 // deals reads the Contact's Deals, newest modified first.
 func (f *finder) deals(ctx context.Context, contactID string) ([]Deal, error) {
-	q := zoho.Query{
-		Select: f.columns("Deals", []string{"id", "Deal_Name", "Stage", "Created_Time", "Modified_Time"}, []string{"Pipeline", "Amount", "Account_Name"}),
-		From:   "Deals", Where: zoho.Equal("Contact_Name.id", contactID), Order: "Modified_Time", Limit: 50,
-	}
-	records, err := f.api.Find(ctx, q)
+	records, _, err := f.asker.Look(ctx, zoho.Look{
+		Select: f.columns("Deals", []string{"id", "Deal_Name", "Stage", "Created_Time", "Modified_Time", "Contact_Name"}, []string{"Pipeline", "Amount", "Account_Name"}),
+		From:   "Deals", Fields: []string{"Contact_Name.id"}, Values: []string{contactID}, Order: "Modified_Time",
+	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the Contact's Deals: %w", err)
 	}
-	deals := make([]Deal, len(records))
-	for i, rec := range records {
-		deals[i] = f.deal(rec)
+	var deals []Deal
+	for _, rec := range records {
+		if whose, _ := rec.Lookup("Contact_Name"); whose == contactID {
+			deals = append(deals, f.deal(rec))
+		}
 	}
 	return deals, nil
 }

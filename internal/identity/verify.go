@@ -62,16 +62,11 @@ func (f *finder) columns(name string, always, ifThere []string) []string {
 	return out[:min(len(out), 50)]
 }
 
-// query asks a module for the number in its usual spellings.
-func (f *finder) query(m module) zoho.Query {
+// spelled asks a module for the number in its usual spellings.
+func (f *finder) spelled(m module) zoho.Look {
 	phones := f.phoneFields(m)
-	spellings := f.number.Spellings()
-	conds := make([]zoho.Cond, len(phones))
-	for i, field := range phones {
-		conds[i] = zoho.In(field, spellings[:min(len(spellings), 50)]...)
-	}
 	optional := append(strings.Fields(m.fields), f.org.Read[m.name]...)
-	return zoho.Query{Select: f.columns(m.name, append([]string{"id"}, phones...), optional), From: m.name, Where: zoho.Or(conds...), Limit: 50}
+	return zoho.Look{Select: f.columns(m.name, append([]string{"id"}, phones...), optional), From: m.name, Fields: phones, Values: f.number.Spellings()}
 }
 
 // verified reports whether one of the record's phone fields is the number, read the same way on both sides.

@@ -110,6 +110,7 @@ type API struct {
 	client  *Client
 	access  AccessFunc
 	observe func(Exchange)
+	turn    func(ctx context.Context, heavy bool) (done func(), err error)
 }
 
 // For binds the client to one tenant. Every exchange is reported to observe, which may be nil and is called
@@ -118,12 +119,23 @@ func (c *Client) For(access AccessFunc, observe func(Exchange)) *API {
 	if observe == nil {
 		observe = func(Exchange) {}
 	}
-	return &API{client: c, access: access, observe: observe}
+	anyTime := func(context.Context, bool) (func(), error) { return func() {}, nil }
+	return &API{client: c, access: access, observe: observe, turn: anyTime}
 }
 
 // Observing is the same API with one more observer, which is called first.
 func (a *API) Observing(also func(Exchange)) *API {
-	return &API{client: a.client, access: a.access, observe: func(e Exchange) { also(e); a.observe(e) }}
+	b := *a
+	b.observe = func(e Exchange) { also(e); a.observe(e) }
+	return &b
+}
+
+// Through is the same API whose every request waits for its turn first, and tells when it is done. Searches and COQL
+// are heavy: Zoho takes fewer of them at once (Zoho's API, "API limits"). An error of turn is handed on: nothing is sent.
+func (a *API) Through(turn func(ctx context.Context, heavy bool) (done func(), err error)) *API {
+	b := *a
+	b.turn = turn
+	return &b
 }
 
 // request is one thing asked of the API host.
@@ -134,11 +146,17 @@ type request struct {
 	body    []byte
 	header  http.Header
 	write   bool
+	heavy   bool // a search or COQL
 	credits int
 }
 
 // send sends r once, and once more when Zoho refuses the token: a 401 has written nothing.
 func (a *API) send(ctx context.Context, r request) (answer, error) {
+	done, err := a.turn(ctx, r.heavy)
+	if err != nil {
+		return answer{}, err
+	}
+	defer done()
 	access, err := a.access(ctx, "")
 	if err != nil {
 		return answer{}, err

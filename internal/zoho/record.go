@@ -174,7 +174,7 @@ func (a *API) SearchPhone(ctx context.Context, module, number string, fields []s
 	if converted {
 		query.Set("converted", "both")
 	}
-	return a.records(ctx, request{method: http.MethodGet, path: "/" + module + "/search", query: query, credits: 1})
+	return a.records(ctx, request{method: http.MethodGet, path: "/" + module + "/search", query: query, heavy: true, credits: 1})
 }
 
 // COQL runs a query in Zoho's query language, which reads the database and not the search index. Write it with
@@ -184,7 +184,7 @@ func (a *API) COQL(ctx context.Context, query string) ([]Record, error) {
 	if err != nil {
 		return nil, &Error{Class: OurBug, Message: "the query cannot be written as JSON", cause: err}
 	}
-	return a.records(ctx, request{method: http.MethodPost, path: "/coql", body: body, credits: 1})
+	return a.records(ctx, request{method: http.MethodPost, path: "/coql", body: body, heavy: true, credits: 1})
 }
 
 // Find builds and runs a query.
@@ -194,6 +194,12 @@ func (a *API) Find(ctx context.Context, q Query) ([]Record, error) {
 		return nil, err
 	}
 	return a.COQL(ctx, built)
+}
+
+// Look finds records by values. It reports whole when the answer holds all that there are: not cut off at Zoho's most.
+func (a *API) Look(ctx context.Context, l Look) (records []Record, whole bool, err error) {
+	records, err = a.Find(ctx, l.Query())
+	return records, len(records) < maxRows, err
 }
 
 // records reads data[] of a list; 204 is an empty list.
