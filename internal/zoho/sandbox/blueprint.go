@@ -28,7 +28,7 @@ func (o *org) transitions(module string) []transition {
 	values := o.chain(module, api)
 	for i := 0; i+1 < len(values); i++ {
 		t := transition{id: o.id(uint64(800 + i)), name: "To " + values[i+1], from: values[i], to: values[i+1]}
-		if t.to == "Negotiation/Review" {
+		if t.to == "Negotiation/Review" && o.schema(module).field("Amount") != nil {
 			t.fields = []string{"Amount"}
 		}
 		out = append(out, t)
@@ -43,7 +43,7 @@ func (o *org) inProcess(r *record) bool {
 		return false
 	}
 	if r.Module == "Deals" && api == "Stage" {
-		for _, st := range stages {
+		for _, st := range o.stages() {
 			if st.Name == r.text(api) {
 				return st.Forecast == "Open"
 			}

@@ -131,7 +131,7 @@ func (s *Sandbox) convertLead(q *request, lead *record, in map[string]any) answe
 		return out
 	}
 	if account == nil && lead.text("Company") != "" {
-		if e := o.tables["Accounts"].byUnique("Account_Name", lead.text("Company"), nil); e != nil {
+		if e := o.tables["Accounts"].byUnique(o.schema("Accounts").field("Account_Name"), lead.text("Company"), nil); e != nil {
 			account = e
 		} else {
 			account = build("Accounts", carry("Company", "Account_Name", "Phone", "Phone", "Website", "Website", "Fax", "Fax", "Industry", "Industry",

@@ -46,6 +46,21 @@ func connected(t testing.TB) *crm {
 	return connect(t, s, "enterprise", "us")
 }
 
+// as is the same program with the consent of another of the organisation's people: 1 may not change settings, 2 may only look.
+func (c *crm) as(person int) *crm {
+	c.t.Helper()
+	var orgs struct {
+		Data []struct{ Users []struct{ ID string } }
+	}
+	control := c.server.Control
+	control.Do("GET", "orgs?org="+c.org, nil, &orgs)
+	out := *c
+	out.tokens = control.Exchange(control.Grant(sandboxtest.GrantRequest{
+		ClientID: control.Clients()[0].ID, Redirect: sandboxtest.Redirect, Scope: sandboxtest.Scopes, Org: c.org, User: orgs.Data[0].Users[person].ID,
+	}))
+	return &out
+}
+
 // reply is an answer of the CRM, its JSON read with numbers as they are.
 type reply struct {
 	t      testing.TB

@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 )
@@ -11,6 +9,9 @@ import (
 func (o *org) moduleID(m *module) string { return o.id(uint64(1000 + moduleIndex(m))) }
 func (o *org) layoutID(m *module) string { return o.id(uint64(1100 + moduleIndex(m))) }
 func (o *org) fieldID(m *module, f *field) string {
+	if f.ID != "" {
+		return f.ID
+	}
 	return o.id(uint64(10000 + 1000*moduleIndex(m) + f.n))
 }
 func (o *org) pickID(m *module, f *field, i int) string {
@@ -238,7 +239,7 @@ func (o *org) fieldJSON(m *module, f *field) map[string]any {
 	write := !f.ReadOnly
 	unique := map[string]any{}
 	if f.Unique {
-		unique["case_sensitive"] = false
+		unique["case_sensitive"] = f.CaseSensitive
 	}
 	var lookup, multi any
 	switch {
@@ -312,7 +313,7 @@ func (o *org) pickJSON(m *module, f *field, i int, v string) map[string]any {
 		"display_value": v, "actual_value": v, "reference_value": v, "sequence_number": i + 1, "id": o.pickID(m, f, i), "type": "used",
 	}
 	if m.API == "Deals" && f.API == "Stage" {
-		for _, st := range stages {
+		for _, st := range o.stages() {
 			if st.Name == v {
 				j["forecast_type"], j["probability"] = st.Forecast, st.Probability
 				j["forecast_category"] = namedID{st.Category, o.categoryID(st.Category)}
@@ -337,68 +338,6 @@ func (q *request) listFields() answer {
 		list[i] = q.org.fieldJSON(m, &sc.fields[i])
 	}
 	return jsonAnswer(200, map[string]any{"fields": list})
-}
-
-// createFields is POST /settings/fields: how a program asks for a field of its own. The Free edition has none to give (mem).
-func (q *request) createFields() answer {
-	m, bad := q.moduleParam()
-	if bad != nil {
-		return q.refusedWrite(bad)
-	}
-	v, err := decodeJSON(q.body)
-	top, _ := v.(map[string]any)
-	list, ok := top["fields"].([]any)
-	if err != nil || !ok || len(list) == 0 {
-		return q.refusedWrite(refuse(400, "MANDATORY_NOT_FOUND", "required field not found", map[string]any{"api_name": "fields", "json_path": "$.fields"}))
-	}
-	if q.org.Edition == "free" {
-		return q.refusedWrite(refuse(400, "FEATURE_NOT_SUPPORTED", "Custom fields are not supported for current edition", nil))
-	}
-	out := []any{}
-	for i, x := range list {
-		in, _ := x.(map[string]any)
-		label, _ := in["field_label"].(string)
-		kind, _ := in["data_type"].(string)
-		path := func(key string) map[string]any {
-			return map[string]any{"api_name": key, "json_path": fmt.Sprintf("$.fields[%d].%s", i, key)}
-		}
-		api := apiName(label)
-		switch {
-		case api == "":
-			return refuse(400, "MANDATORY_NOT_FOUND", "required field not found", path("field_label")).answer()
-		case kind != "text" && kind != "email" && kind != "phone" && kind != "textarea" && kind != "website" && kind != "picklist" && jsonTypes[kind] == "":
-			return refuse(400, "INVALID_DATA", "invalid data", path("data_type")).answer()
-		case q.org.schema(m.API).field(api) != nil:
-			return refuse(400, "DUPLICATE_DATA", "duplicate data", path("field_label")).answer()
-		}
-		c := customField{API: api, Label: label, Type: kind, Length: typed("", "", kind).Length, Unique: in["unique"] != nil}
-		if n, ok := in["length"].(interface{ Int64() (int64, error) }); ok {
-			if l, err := n.Int64(); err == nil {
-				c.Length = int(l)
-			}
-		}
-		if c.Length == 0 {
-			c.Length = 255
-		}
-		q.org.Custom[m.API] = append(q.org.Custom[m.API], c)
-		q.org.rebuild(m.API)
-		out = append(out, map[string]any{
-			"code": "SUCCESS", "status": "success", "message": "field created",
-			"details": map[string]any{"id": q.org.fieldID(m, q.org.schema(m.API).field(api))},
-		})
-	}
-	q.s.changed(q.org)
-	return jsonAnswer(http.StatusCreated, map[string]any{"fields": out})
-}
-
-func apiName(label string) string {
-	return strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
-			return r
-		}
-		return '_'
-	}, strings.TrimSpace(label)), "_")
 }
 
 func (q *request) listLayouts() answer {
@@ -442,7 +381,7 @@ func (q *request) listPipelines() answer {
 	}
 	f := o.schema("Deals").field("Stage")
 	maps := []any{}
-	for i, st := range stages {
+	for i, st := range o.stages() {
 		maps = append(maps, map[string]any{
 			"id": o.pickID(deals, f, i+1), "display_value": st.Name, "actual_value": st.Name, "sequence_number": i + 1,
 			"forecast_type": st.Forecast, "forecast_category": namedID{st.Category, o.categoryID(st.Category)}, "colour_code": "#a8c0f2",

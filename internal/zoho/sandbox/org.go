@@ -198,16 +198,18 @@ type edition struct {
 	Credits     int
 	Concurrency int
 	Users       int
+
+	CustomFields int // a module; how many is (mem)
 }
 
 var editions = []edition{
-	{"free", "Free", 5000, 5, 3},
-	{"standard", "Standard", 50000 + 5*250, 10, 5},
-	{"professional", "Professional", 50000 + 5*500, 15, 5},
-	{"enterprise", "Enterprise", 50000 + 5*1000, 20, 5},
-	{"zohooneenterprise", "Zoho One", 50000 + 5*1000, 20, 5},
-	{"ultimate", "Ultimate", 50000 + 5*2000, 25, 5},
-	{"crmplus", "CRM Plus", 50000 + 5*2000, 25, 5},
+	{"free", "Free", 5000, 5, 3, 0},
+	{"standard", "Standard", 50000 + 5*250, 10, 5, 10},
+	{"professional", "Professional", 50000 + 5*500, 15, 5, 155},
+	{"enterprise", "Enterprise", 50000 + 5*1000, 20, 5, 300},
+	{"zohooneenterprise", "Zoho One", 50000 + 5*1000, 20, 5, 300},
+	{"ultimate", "Ultimate", 50000 + 5*2000, 25, 5, 500},
+	{"crmplus", "CRM Plus", 50000 + 5*2000, 25, 5, 500},
 }
 
 func editionByKey(key string) *edition {

@@ -646,7 +646,12 @@ func (s *Sandbox) ledgerPage(w http.ResponseWriter, r *http.Request) {
 				x.Effects = append(x.Effects, page.SandboxLink{Label: fmt.Sprintf("and %d more", len(l.Effects)-i), Href: "/org/" + l.Org + "/" + e.Module})
 				break
 			}
-			x.Effects = append(x.Effects, page.SandboxLink{Label: moduleByName(e.Module).Singular + " " + e.Action, Href: "/org/" + l.Org + "/" + e.Module + "/" + e.ID})
+			m := moduleByName(e.Module)
+			if m == nil { // a field
+				x.Effects = append(x.Effects, page.SandboxLink{Label: "Field " + e.Action, Href: "/org/" + l.Org + "/Leads"})
+				continue
+			}
+			x.Effects = append(x.Effects, page.SandboxLink{Label: m.Singular + " " + e.Action, Href: "/org/" + l.Org + "/" + e.Module + "/" + e.ID})
 		}
 		v.Lines = append(v.Lines, x)
 	}

@@ -44,7 +44,7 @@ func (d *draft) derive() {
 		if text("Pipeline") == "" {
 			d.values["Pipeline"] = standardPipeline // (mem); only a setting or a person gets here without one
 		}
-		for _, st := range stages {
+		for _, st := range d.q.org.stages() {
 			if st.Name == text("Stage") && (d.changed["Stage"] || d.values["Probability"] == nil) && !(d.changed["Probability"] && d.values["Probability"] != nil) {
 				d.values["Probability"] = json.Number(strconv.Itoa(st.Probability))
 			}
@@ -134,7 +134,7 @@ func (d *draft) dealRules() {
 	if pipeline == "Standard" {
 		d.values["Pipeline"] = standardPipeline
 	}
-	if st != "" && !slices.Contains(stageNames(), st) {
+	if st != "" && !slices.ContainsFunc(d.q.org.stages(), func(s stage) bool { return s.Name == st }) {
 		d.fail("MAPPING_MISMATCH", "Pipeline doesn't contain the Stage", "Stage", map[string]any{"mapped_field": "Pipeline"})
 	}
 }

@@ -28,15 +28,20 @@ type field struct {
 	CreateOnly bool
 	Custom     bool
 	Unique     bool
-	n          int // place in the module, from which the field's id is made
+	ID         string // of a field that somebody made; "" = made from its place
+
+	CaseSensitive bool // of a unique field
+
+	n int // place in the module, from which the field's id is made
 }
 
 // customField is a field that an administrator of the organisation made.
 type customField struct {
-	API, Label, Type string
-	Length           int
-	Unique           bool
-	Picks            []string
+	ID, API, Label, Type string
+	Length               int
+	Unique               bool
+	CaseSensitive        bool `json:",omitempty"`
+	Picks                []string
 }
 
 func (f field) mandatory() field  { f.System, f.Layout = true, true; return f }
@@ -279,7 +284,7 @@ func (o *org) buildSchema(name string) *schema {
 		sc.byAPI[f.API] = i
 	}
 	for _, c := range o.Custom[name] {
-		add(field{API: c.API, Label: c.Label, Type: c.Type, Length: c.Length, Unique: c.Unique, Picks: c.Picks, Custom: true})
+		add(field{ID: c.ID, API: c.API, Label: c.Label, Type: c.Type, Length: c.Length, Unique: c.Unique, CaseSensitive: c.CaseSensitive, Picks: c.Picks, Custom: true})
 	}
 	// A setting may name a field that nobody made: it exists from then on, a single line.
 	named := func(api string) *field {
@@ -297,9 +302,21 @@ func (o *org) buildSchema(name string) *schema {
 	for _, api := range o.Settings.Unique[name] {
 		named(api).Unique = true
 	}
+	for api, values := range o.Settings.Picklists[name] {
+		if f := sc.field(api); f != nil {
+			f.Picks = values
+		}
+	}
 	for api, values := range o.PickExtras[name] {
 		if f := sc.field(api); f != nil {
 			f.Picks = append(slices.Clone(f.Picks), values...)
+		}
+	}
+	if gone := o.Settings.Hidden[name]; len(gone) > 0 {
+		sc.fields = slices.DeleteFunc(sc.fields, func(f field) bool { return slices.Contains(gone, f.API) })
+		clear(sc.byAPI)
+		for i, f := range sc.fields {
+			sc.byAPI[f.API] = i
 		}
 	}
 	for _, f := range sc.fields {
@@ -308,6 +325,27 @@ func (o *org) buildSchema(name string) *schema {
 		}
 	}
 	return sc
+}
+
+// stages are the values of Deals.Stage. A setting renames them in place: what is not known takes the nature of the stage that
+// stood there, and past the end that of an open one.
+func (o *org) stages() []stage {
+	names := o.Settings.Picklists["Deals"]["Stage"]
+	if names == nil {
+		return stages
+	}
+	out := make([]stage, len(names))
+	for i, name := range names {
+		out[i] = stages[min(i, 5)]
+		if i < len(stages) && len(names) == len(stages) {
+			out[i] = stages[i]
+		}
+		if n := slices.IndexFunc(stages, func(s stage) bool { return s.Name == name }); n >= 0 {
+			out[i] = stages[n]
+		}
+		out[i].Name = name
+	}
+	return out
 }
 
 // addPick adds a value to a picklist, as Zoho does when the API writes one that it does not know (Kaizen 38).

@@ -28,6 +28,11 @@ type settings struct {
 	COQLHidesConverted bool                `json:"coql_hides_converted,omitempty"` // converted leads are no rows of Leads
 	CodesPer10Minutes  int                 `json:"codes_per_10_minutes,omitempty"` // 0 = no limit
 	PipelineOptional   bool                `json:"pipeline_optional,omitempty"`    // Deals without Pipeline take the default one (mem)
+	CustomFields       int                 `json:"custom_fields,omitempty"`        // a module may have so many; 0 = the edition's, -1 = none
+	Hidden             map[string][]string `json:"hidden,omitempty"`               // module: fields that an administrator removed
+
+	// Picklists are module, field: the values an administrator left, in order. What API writes add comes after them.
+	Picklists map[string]map[string][]string `json:"picklists,omitempty"`
 }
 
 func freshSettings() settings {
@@ -42,7 +47,11 @@ func (s settings) clone() settings {
 		}
 		return c
 	}
-	s.Required, s.Unique, s.NoPermission, s.Blueprint = lists(s.Required), lists(s.Unique), lists(s.NoPermission), maps.Clone(s.Blueprint)
+	s.Required, s.Unique, s.NoPermission, s.Hidden, s.Blueprint = lists(s.Required), lists(s.Unique), lists(s.NoPermission), lists(s.Hidden), maps.Clone(s.Blueprint)
+	s.Picklists = maps.Clone(s.Picklists)
+	for module, fields := range s.Picklists {
+		s.Picklists[module] = lists(fields)
+	}
 	return s
 }
 
@@ -54,13 +63,16 @@ func (s settings) merge(body []byte) (settings, error) {
 	if err := json.Unmarshal(body, &given); err != nil {
 		return s, fmt.Errorf("the body is one JSON object: %w", err)
 	}
-	for key, m := range map[string]*map[string][]string{"required": &out.Required, "unique": &out.Unique, "no_permission": &out.NoPermission} {
+	for key, m := range map[string]*map[string][]string{"required": &out.Required, "unique": &out.Unique, "no_permission": &out.NoPermission, "hidden": &out.Hidden} {
 		if _, ok := given[key]; ok {
 			*m = nil
 		}
 	}
 	if _, ok := given["blueprint"]; ok {
 		out.Blueprint = nil
+	}
+	if _, ok := given["picklists"]; ok {
+		out.Picklists = nil
 	}
 	if err := strictUnmarshal(body, &out); err != nil {
 		return s, err
@@ -79,10 +91,31 @@ func (s settings) check() error {
 	case s.LatencyMS < 0 || s.SearchIndexLagMS < 0 || s.Concurrency < 0 || s.Credits < 0:
 		return fmt.Errorf("no setting is below zero")
 	}
-	for _, m := range []map[string][]string{s.Required, s.Unique, s.NoPermission} {
+	for _, m := range []map[string][]string{s.Required, s.Unique, s.NoPermission, s.Hidden} {
 		for module := range m {
 			if moduleByName(module) == nil {
 				return fmt.Errorf("no module %q", module)
+			}
+		}
+	}
+	for module, fields := range s.Picklists {
+		m := moduleByName(module)
+		if m == nil {
+			return fmt.Errorf("no module %q", module)
+		}
+		for api, values := range fields {
+			if i := slices.IndexFunc(m.fields, func(f field) bool { return f.API == api }); i >= 0 && m.fields[i].Type != "picklist" {
+				return fmt.Errorf("%s.%s is no picklist", module, api)
+			}
+			if len(values) == 0 {
+				return fmt.Errorf("%s.%s has no value left", module, api)
+			}
+		}
+	}
+	for module, gone := range s.Hidden {
+		for _, f := range moduleByName(module).fields {
+			if slices.Contains(gone, f.API) && (f.System || f.API == "Owner" || f.API == moduleByName(module).NameField) {
+				return fmt.Errorf("%s.%s cannot be removed", module, f.API)
 			}
 		}
 	}

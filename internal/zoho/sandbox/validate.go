@@ -416,7 +416,7 @@ func (d *draft) uniqueClash() {
 		if !d.changed[api] || d.failed(api) {
 			continue
 		}
-		if other := t.byUnique(api, d.values[api], d.before); other != nil {
+		if other := t.byUnique(d.sc.field(api), d.values[api], d.before); other != nil {
 			d.fail("DUPLICATE_DATA", "duplicate data", api, map[string]any{
 				"id": other.ID, "more_records": false,
 				"duplicate_record": map[string]any{
@@ -428,14 +428,18 @@ func (d *draft) uniqueClash() {
 	}
 }
 
-// byUnique is a record other than `not` whose field holds a value, case aside.
-func (t *table) byUnique(api string, v any, not *record) *record {
-	key := strings.ToLower(indexKey(v))
+// byUnique is a record other than `not` whose field holds a value, case aside unless the field minds it.
+func (t *table) byUnique(f *field, v any, not *record) *record {
+	name := "~" + f.API
+	if f.CaseSensitive {
+		name = f.API
+	}
+	key := (&record{Values: map[string]any{f.API: v}}).key(name)
 	if key == "" {
 		return nil
 	}
-	for _, e := range t.equalIndex("~" + api)[key] {
-		if e.now != nil && (not == nil || e.now.ID != not.ID) && strings.ToLower(indexKey(e.now.Values[api])) == key {
+	for _, e := range t.equalIndex(name)[key] {
+		if e.now != nil && (not == nil || e.now.ID != not.ID) && e.now.key(name) == key {
 			return e.now
 		}
 	}

@@ -328,7 +328,7 @@ func (q *request) upsert(m *module) answer {
 			if s, ok := v.(json.Number); ok {
 				v = s
 			}
-			if before = t.byUnique(api, v, nil); before != nil {
+			if before = t.byUnique(q.org.schema(m.API).field(api), v, nil); before != nil {
 				field = api
 				break
 			}
