@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ import (
 )
 
 const (
-	defaultTimeout = 30 * time.Second
+	requestTimeout = 30 * time.Second
 	maxAnswer      = 4 << 20  // bytes of an answer that are read; Zoho's largest, 200 records, stay far below
 	maxObserved    = 64 << 10 // bytes of a body that an Exchange carries
 )
@@ -101,6 +102,7 @@ type Exchange struct {
 	Started      time.Time
 	Took         time.Duration
 	Credits      int    // what Zoho counts for it, as far as its docs say
+	CreditsLeft  int    // of the organisation's, as Zoho says once half of the day's are used; -1: it did not say
 	Repeated     bool   // the repeat after a 401, with a fresh token
 	Err          *Error // nil when Zoho said yes; a record's own refusal inside data[] is not an Err
 }
@@ -196,7 +198,7 @@ func (a *API) exchange(ctx context.Context, r request, access Access, repeated b
 	}
 	e := Exchange{
 		Method: r.method, Path: path, Status: ans.status, Started: started, Took: a.client.now().Sub(started),
-		RequestBody: observed(r.body), ResponseBody: observed(ans.body), Repeated: repeated, Err: err,
+		RequestBody: observed(r.body), ResponseBody: observed(ans.body), CreditsLeft: creditsLeft(ans.header), Repeated: repeated, Err: err,
 	}
 	if ans.status != 0 && ans.status != http.StatusUnauthorized && ans.status != http.StatusTooManyRequests {
 		e.Credits = r.credits
@@ -205,13 +207,19 @@ func (a *API) exchange(ctx context.Context, r request, access Access, repeated b
 	return ans, err
 }
 
+// creditsLeft reads what Zoho says of the day's credits (Zoho's API, "API limits").
+func creditsLeft(h http.Header) int {
+	n, err := strconv.Atoi(h.Get("X-API-CREDITS-REMAINING"))
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
 // roundTrip sends one request and reads the bounded answer. It refuses to dial a host outside the table.
 func (c *Client) roundTrip(ctx context.Context, method, target string, header http.Header, body []byte, write bool) (answer, *Error) {
-	if _, has := ctx.Deadline(); !has {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, defaultTimeout)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout) // or sooner, as ctx says
+	defer cancel()
 	var sent atomic.Bool // from here on Zoho may have heard it
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },

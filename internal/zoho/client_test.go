@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ func answering(t *testing.T, handler http.HandlerFunc) (*API, *[]Exchange) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
+	var mu sync.Mutex
 	var seen []Exchange
 	client := NewClient(Options{Centres: SandboxCentres(server.URL)})
 	access := func(_ context.Context, stale seal.Secret) (Access, error) {
@@ -29,7 +32,11 @@ func answering(t *testing.T, handler http.HandlerFunc) (*API, *[]Exchange) {
 		}
 		return Access{APIDomain: server.URL, Token: token}, nil
 	}
-	return client.For(access, func(e Exchange) { seen = append(seen, e) }), &seen
+	return client.For(access, func(e Exchange) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, e)
+	}), &seen
 }
 
 func classOfErr(err error) Class {
@@ -157,6 +164,60 @@ func TestATimeoutOfAWriteIsUnknown(t *testing.T) {
 	_, err := api.Create(ctx, "Leads", []Record{{"Last_Name": "A"}}, WriteOptions{})
 	if classOfErr(err) != Unknown || !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// transportFunc is a transport that a test looks through.
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestEveryRequestHasADeadline(t *testing.T) {
+	t.Parallel()
+	var left []time.Duration
+	client := NewClient(Options{Centres: Production(), HTTP: &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+		at, _ := r.Context().Deadline()
+		left = append(left, time.Until(at))
+		return nil, io.ErrUnexpectedEOF
+	})}})
+	api := client.For(func(context.Context, seal.Secret) (Access, error) {
+		return Access{APIDomain: client.Centres().Start().API, Token: "t"}, nil
+	}, nil)
+	long, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for _, ctx := range []context.Context{t.Context(), long, short} {
+		_, _ = api.Org(ctx)
+		_, _ = client.Refresh(ctx, client.Centres().Start(), Credentials{}, "r", nil)
+	}
+	if len(left) != 6 {
+		t.Fatalf("%d requests", len(left))
+	}
+	for i, most := range []time.Duration{requestTimeout, requestTimeout, requestTimeout, requestTimeout, time.Second, time.Second} {
+		if left[i] <= 0 || left[i] > most {
+			t.Errorf("request %d has %s, want at most %s", i, left[i], most)
+		}
+	}
+}
+
+func TestWhatZohoSaysOfItsCreditsIsTold(t *testing.T) {
+	t.Parallel()
+	values := []string{"24990", "0", "", "many", "-3"}
+	api, seen := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-API-CREDITS-REMAINING", values[0])
+		values = values[1:]
+		w.WriteHeader(204)
+	})
+	for range 5 {
+		_, _ = api.Peek(t.Context(), "Leads")
+	}
+	var got []int
+	for _, e := range *seen {
+		got = append(got, e.CreditsLeft)
+	}
+	if !slices.Equal(got, []int{24990, 0, -1, -1, -1}) {
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -292,10 +353,16 @@ func TestTokenAnswersAreJudgedByTheirBody(t *testing.T) {
 		{"a dead code or token, with 200", 200, `{"error":"invalid_code"}`, Token, 0},
 		{"an unknown client", 200, `{"error":"invalid_client"}`, Operator, 0},
 		{"a wrong secret", 200, `{"error":"invalid_client_secret"}`, Operator, 0},
+		{"a dead code or token, with 400", 400, `{"error":"invalid_code"}`, Token, 0},
 		{"a wrong redirect", 400, `{"error":"invalid_redirect_uri"}`, Operator, 0},
 		{"too many requests, with 400", 400, `{"error_description":"You have made too many requests continuously. Please try again after some time.","error":"Access Denied","status":"failure"}`, Limited, 10 * time.Minute},
 		{"too many requests, with 200", 200, `{"error":"Access Denied"}`, Limited, 10 * time.Minute},
 		{"general_error", 500, `{"error":"general_error"}`, Transient, 0},
+		{"a refusal of a service in trouble is none", 500, `{"error":"invalid_code"}`, Transient, 0},
+		{"nor is its word on us", 503, `{"error":"invalid_client"}`, Transient, 0},
+		{"too many requests, as a gateway says it", 429, `<html>`, Limited, 10 * time.Minute},
+		{"a word that nobody has seen", 200, `{"error":"brand_new"}`, Transient, 0},
+		{"a cut answer", 200, `{"access_token":"1000.a`, Transient, 0},
 		{"HTML", 200, `<html>`, Transient, 0},
 		{"nothing", 200, ``, Transient, 0},
 		{"an empty object", 200, `{}`, Transient, 0},

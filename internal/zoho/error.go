@@ -1,9 +1,15 @@
 package zoho
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"iter"
+	"maps"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,38 +165,41 @@ func (a answer) lost() Class {
 // decodeError reads the no in an answer: a flat object, or the first failed element of data[]. It gives nil for
 // an answer that holds no error; whether such an answer is a usable yes is for the caller to say.
 func decodeError(a answer, now time.Time) *Error {
-	whole := a.status < 200 || a.status > 299
+	whole := !a.good()
 	doc, err := decodeObject(a.body)
-	if err != nil {
-		if !whole {
-			if a.status == http.StatusNoContent || (len(a.body) == 0 && !a.write) {
-				return nil // nothing found
-			}
-			return &Error{Class: a.lost(), Status: a.status, Message: "the answer could not be read", cause: err}
-		}
+	if err != nil && whole {
+		doc, err = decodeList(a.body)
+	}
+	switch {
+	case err == nil:
+	case whole:
 		return byStatus(a, now)
+	case a.status == http.StatusNoContent || len(a.body) == 0 && !a.write:
+		return nil // nothing found
+	default:
+		return &Error{Class: a.lost(), Status: a.status, Message: "the answer could not be read", cause: err}
 	}
-	if element, ok := firstElement(doc); ok && whole {
-		if e := elementError(element, a); e != nil {
-			return finish(e, a, now)
-		}
+	e := elementError(doc, a)
+	if e == nil && (whole || !a.write) { // what a write with a 2xx did is told record by record
+		e = failedElement(doc, a)
 	}
-	if e := elementError(doc, a); e != nil {
+	switch {
+	case e != nil:
 		return finish(e, a, now)
-	}
-	if whole {
+	case whole:
 		return byStatus(a, now)
 	}
 	return nil
 }
 
+// good reports a status that promises a result.
+func (a answer) good() bool { return a.status >= 200 && a.status <= 299 }
+
 // elementError reads one error object; nil when the object reports no error.
 func elementError(o map[string]any, a answer) *Error {
 	code, status := text(o["code"]), text(o["status"])
-	if code == "" {
-		code = text(o["error"]) // the older bodies of 429 and of Zoho Accounts
-	} else if named := text(o["error"]); named != "" && isDigits(code) {
-		code = named
+	if named := text(o["error"]); named != "" && (code == "" || isDigits(code)) {
+		code = named // the older bodies of 429 and of Zoho Accounts
 	}
 	if code == "" || code == "SUCCESS" || strings.EqualFold(status, "success") || code == "SCHEDULED" {
 		return nil
@@ -200,48 +209,72 @@ func elementError(o map[string]any, a answer) *Error {
 		e.Message = text(o["error_info"])
 	}
 	e.Details, _ = o["details"].(map[string]any)
+	if code == "MULTIPLE_OR_MULTI_ERRORS" {
+		if part := decisive(e.Details["errors"], o["errors"], a); part != nil {
+			return part
+		}
+	}
 	e.Field = text(e.Details["api_name"])
 	e.JSONPath = text(e.Details["json_path"])
+	if inside := insideField.FindStringSubmatch(e.JSONPath); inside != nil {
+		e.Field = inside[1] // the id within a lookup is called "id" as well
+	}
 	if e.Field == "" {
 		e.Field = firstNested(e.Details, "expected_fields", "api_name")
 	}
-	e.Class = classOf(e, a)
+	e.Class = classOf(e, a, strings.EqualFold(status, "error"))
 	if e.Class == Duplicate {
 		e.DuplicateID = text(e.Details["id"])
 		if r, ok := e.Details["duplicate_record"].(map[string]any); ok && e.DuplicateID == "" {
 			e.DuplicateID = text(r["id"])
 		}
 	}
-	if code == "MULTIPLE_OR_MULTI_ERRORS" {
-		if inner, ok := firstOf(e.Details["errors"]); ok {
-			if first := elementError(inner, a); first != nil {
-				e.Field, e.JSONPath = first.Field, first.JSONPath
-				e.Message = first.Message
-			}
-		}
-	}
 	return e
 }
 
-func classOf(e *Error, a answer) Class {
+// insideField is the path of a key inside a record's field, such as $.data[0].Who_Id.id.
+var insideField = regexp.MustCompile(`^\$\.data\[[0-9]+\]\.([A-Za-z$][A-Za-z0-9_$]*)\.`)
+
+// decisive is, of several errors of one record, the one to act upon: that the record exists, else the first. The lists
+// are the places where they may stand.
+func decisive(inDetails, beside any, a answer) *Error {
+	var first *Error
+	for _, list := range []any{inDetails, beside} {
+		for o := range objects(list) {
+			e := elementError(o, a)
+			switch {
+			case e == nil:
+			case e.Class == Duplicate:
+				return e
+			case first == nil:
+				first = e
+			}
+		}
+	}
+	return first
+}
+
+func classOf(e *Error, a answer, said bool) Class {
 	c, known := classes[e.Code]
 	switch {
-	case a.status == http.StatusTooManyRequests:
+	case a.status == http.StatusTooManyRequests, c == Limited:
 		return Limited
-	case known && e.Code == "INVALID_DATA" && e.aboutTheID():
-		return Gone
-	case known && a.status < 500:
-		return c
-	case known && (c == Limited || c == Token):
-		return c
 	case a.status >= 500, strings.HasPrefix(e.Code, "INTERNAL"), e.Code == "SERVICE_UNAVAILABLE":
 		return a.lost()
+	case known && c == Refused && e.Details["param_name"] != nil:
+		return OurBug // of the address, not of a record
+	case e.Code == "INVALID_DATA" && e.aboutTheID():
+		return Gone
+	case known:
+		return c
 	case a.status == http.StatusUnauthorized:
 		return Token
 	case a.status == http.StatusForbidden:
 		return Permission
 	case a.status == http.StatusNotFound, a.status == http.StatusMethodNotAllowed:
 		return OurBug
+	case a.good() && !said:
+		return a.lost() // a promising status and a code that nobody knows
 	}
 	return Refused
 }
@@ -263,6 +296,8 @@ func byStatus(a answer, now time.Time) *Error {
 		e.Class = Token
 	case a.status == http.StatusTooManyRequests:
 		e.Class = Limited
+	case a.status == http.StatusRequestEntityTooLarge:
+		e.Class, e.Code = Refused, "BODY_SIZE_REACHED" // whoever answers so has not passed the body on
 	default:
 		e.Class = a.lost()
 	}
@@ -290,42 +325,70 @@ func finish(e *Error, a answer, now time.Time) *Error {
 
 // decodeObject reads exactly one JSON object, numbers kept as written.
 func decodeObject(body []byte) (map[string]any, error) {
-	dec := json.NewDecoder(strings.NewReader(string(body)))
-	dec.UseNumber()
 	var doc map[string]any
-	if err := dec.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("reading JSON: %w", err)
+	if err := decode(body, &doc); err != nil {
+		return nil, err
 	}
 	if doc == nil {
 		return nil, fmt.Errorf("reading JSON: null where an object was due")
 	}
-	if dec.More() {
-		return nil, fmt.Errorf("reading JSON: more than one document")
-	}
 	return doc, nil
 }
 
-// firstElement is the first failed object of data[] (or of the array that some operations name otherwise).
-func firstElement(doc map[string]any) (map[string]any, bool) {
-	return firstOf(doc["data"])
+// decodeList reads a bare array as if it stood under data.
+func decodeList(body []byte) (map[string]any, error) {
+	var list []any
+	if err := decode(body, &list); err != nil {
+		return nil, err
+	}
+	return map[string]any{"data": list}, nil
 }
 
-func firstOf(v any) (map[string]any, bool) {
-	list, _ := v.([]any)
-	for _, item := range list {
-		if o, ok := item.(map[string]any); ok {
-			return o, true
+func decode(body []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("reading JSON: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("reading JSON: more than one document")
+	}
+	return nil
+}
+
+// failedElement is the error of the first failed object of data[], or of the array that an operation names otherwise.
+// A record is no error, whatever its fields are called: only an error has no id and says that it is one.
+func failedElement(doc map[string]any, a answer) *Error {
+	for _, key := range append([]string{"data"}, slices.Sorted(maps.Keys(doc))...) {
+		for o := range objects(doc[key]) {
+			if a.good() && (o["id"] != nil || !strings.EqualFold(text(o["status"]), "error")) {
+				continue
+			}
+			if e := elementError(o, a); e != nil {
+				return e
+			}
 		}
 	}
-	return nil, false
+	return nil
+}
+
+// objects are the objects of a list.
+func objects(v any) iter.Seq[map[string]any] {
+	list, _ := v.([]any)
+	return func(yield func(map[string]any) bool) {
+		for _, item := range list {
+			if o, ok := item.(map[string]any); ok && !yield(o) {
+				return
+			}
+		}
+	}
 }
 
 func firstNested(o map[string]any, list, key string) string {
-	first, ok := firstOf(o[list])
-	if !ok {
-		return ""
+	for first := range objects(o[list]) {
+		return text(first[key])
 	}
-	return text(first[key])
+	return ""
 }
 
 // text reads a value that should be text and now and then is a number.

@@ -111,15 +111,17 @@ func oauthError(ans answer, doc map[string]any) *Error {
 	switch {
 	case strings.EqualFold(e.Code, "Access Denied"), e.Code == "access_denied", ans.status == http.StatusTooManyRequests:
 		e.Class, e.RetryAfter = Limited, throttleWait
+	case ans.status >= 500: // the service's trouble, whatever it says of us
+		e.Class = Transient
 	case e.Code == "invalid_code", e.Code == "invalid_grant", e.Code == "invalid_token":
 		e.Class = Token
 	case e.Code == "invalid_client", e.Code == "invalid_client_secret", e.Code == "invalid_redirect_uri", e.Code == "unauthorized_client":
 		e.Class = Operator
 	default:
 		e.Class = Transient
-		if e.Code == "" && e.Message == "" {
-			e.Message = "the answer could not be read"
-		}
+	}
+	if e.Code == "" && e.Message == "" {
+		e.Message = "the answer could not be read"
 	}
 	return e
 }
@@ -132,7 +134,7 @@ func (c *Client) post(ctx context.Context, centre Centre, path string, form url.
 	if observe != nil {
 		e := Exchange{
 			Method: http.MethodPost, Path: path, Status: ans.status, Started: started, Took: c.now().Sub(started),
-			RequestBody: scrubbedForm(form), ResponseBody: scrubbedAnswer(ans.body), Err: failed,
+			RequestBody: scrubbedForm(form), ResponseBody: scrubbedAnswer(ans.body), CreditsLeft: -1, Err: failed,
 		}
 		observe(e)
 	}
