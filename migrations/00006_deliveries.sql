@@ -82,7 +82,8 @@ CREATE TABLE attempts (
     status      integer     NOT NULL, -- HTTP status; 0: no answer
     outcome     text        NOT NULL, -- ok, refused, unknown, later, not sent
     duration_ms integer     NOT NULL,
-    credits     integer     NOT NULL DEFAULT 0,
+    credits     integer     NOT NULL DEFAULT 0, -- of a request that served several calls, they stand with the first
+    calls       integer     NOT NULL DEFAULT 1, -- how many the request served: each has its own part of it
     exchange    bytea,                -- sealed JSON: request and answer bodies, scrubbed of secrets; null once its retention is over
     CONSTRAINT attempts_pkey PRIMARY KEY (tenant_id, id, at)
 ) PARTITION BY RANGE (at);

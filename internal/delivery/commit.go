@@ -58,4 +58,4 @@ func (one *write) safely(ctx context.Context, tx pgx.Tx) (err error) {
 	return one.do(ctx, tx)
 }
 
-var errPanicked = errors.New("recording panicked")
+var errPanicked = errors.New("a call's work panicked")

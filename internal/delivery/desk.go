@@ -20,8 +20,8 @@ type desk struct {
 	w *Worker
 	l *lane
 
-	set      *setting
-	parallel int
+	set   *setting
+	extra int // runs beyond the lane's own, for which the worker has lent places
 
 	ready   []*job             // to be run, in order
 	callers map[call.Phone]int // in ready or running
@@ -49,7 +49,7 @@ const lowWater = 16
 func (w *Worker) work(l *lane) time.Duration {
 	d := &desk{
 		w: w, l: l, callers: map[call.Phone]int{}, calls: map[call.ID]bool{},
-		ended: make(chan end), stale: true, parallel: 1,
+		ended: make(chan end), stale: true,
 	}
 	return d.run()
 }
@@ -68,7 +68,7 @@ func (d *desk) run() time.Duration {
 		if d.stop == nil && d.stale && len(d.ready) < lowWater {
 			d.look()
 		}
-		for d.stop == nil && d.running < d.parallel && len(d.ready) > 0 {
+		for d.stop == nil && len(d.ready) > 0 && d.mayBegin() {
 			d.begin()
 		}
 		if d.running == 0 {
@@ -162,7 +162,6 @@ func (d *desk) look() {
 			d.holdUp(h)
 			return
 		}
-		d.parallel = d.set.parallel()
 	}
 	// What failed before goes last: when it fails again, the others have shown whose fault it is.
 	slices.SortStableFunc(found.jobs, func(a, b *job) int { return min(a.tries, 1) - min(b.tries, 1) })
@@ -212,6 +211,32 @@ func (d *desk) holdUp(h *hold) {
 	d.stop = &stop{due: h.chosen}
 }
 
+// ownRuns is how many calls a lane runs at once in any case: as many as it has requests to Zoho. With more waiting it
+// runs up to mostRuns, so that their questions can share requests, while the worker has places to lend.
+const (
+	ownRuns  = lanesRequests
+	mostRuns = 36
+)
+
+// mayBegin reports whether one more call may be run now. After a fault one call shows first whether all is well again.
+func (d *desk) mayBegin() bool {
+	switch {
+	case d.l.isTroubled():
+		return d.running == 0
+	case d.running < ownRuns:
+		return true
+	case d.running >= mostRuns:
+		return false
+	}
+	select {
+	case d.w.extra <- struct{}{}:
+		d.extra++
+		return true
+	default:
+		return false
+	}
+}
+
 // begin starts the first ready call.
 func (d *desk) begin() {
 	j := d.ready[0]
@@ -225,6 +250,10 @@ func (d *desk) begin() {
 // end takes back a call that was run.
 func (d *desk) end(e end) {
 	d.running--
+	if d.extra > 0 {
+		d.extra--
+		<-d.w.extra
+	}
 	delete(d.calls, e.job.id)
 	if e.job.key != "" {
 		if d.callers[e.job.key]--; d.callers[e.job.key] == 0 {

@@ -124,6 +124,12 @@ func (l *lane) hold() *hold {
 	return l.held
 }
 
+func (l *lane) isTroubled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.troubled
+}
+
 // goesWell ends the count of faults, in the transaction that records a success. What was begun before an outage may
 // still succeed: the rest is then taken all the same, but the next call that fails is known to fail by itself.
 func goesWell(ctx context.Context, tx pgx.Tx, l *lane) error {

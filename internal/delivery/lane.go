@@ -34,7 +34,9 @@ type lane struct {
 	timer  *time.Timer
 	people map[string]chan struct{} // Contacts of calls in hand, by id; closed when the call is over
 
-	writes together[*write, error]
+	gate    gate
+	sharing sharing
+	writes  together[*write, error]
 
 	holding  sync.Mutex // one hold is made at a time
 	troubled bool       // the row tells of faults or a hold of before; under mu
@@ -50,7 +52,7 @@ var (
 func margin(lease time.Duration) time.Duration { return lease / 5 }
 
 func newLane(t tenant.ID, owner uuid.UUID, fence int64, until time.Time) *lane {
-	l := &lane{tenant: t, owner: owner, fence: fence, until: until, rung: make(chan struct{}, 1)}
+	l := &lane{tenant: t, owner: owner, fence: fence, until: until, rung: make(chan struct{}, 1), gate: newGate()}
 	l.writes.most = 1
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.timer = time.AfterFunc(time.Until(until), func() { l.cancel(errLost) })

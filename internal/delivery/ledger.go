@@ -206,6 +206,8 @@ type attempt struct {
 	purpose    string
 	deliveries []uuid.UUID
 	exchange   zoho.Exchange
+	calls      int  // that the request served
+	refused    bool // what this call wanted of it
 }
 
 // Purposes of attempts, as the log shows them.
@@ -236,12 +238,12 @@ func (w *Worker) writeAttempts(b *pgx.Batch, t tenant.ID, id call.ID, attempts [
 		}
 		path, _, _ := strings.Cut(e.Path, "?")
 		b.Queue(`
-			INSERT INTO attempts (tenant_id, id, at, call_id, purpose, method, path, status, outcome, duration_ms, credits, exchange)
-			VALUES (@tenant, @id, @at, @call, @purpose, @method, @path, @status, @outcome, @took, @credits, @exchange)`,
+			INSERT INTO attempts (tenant_id, id, at, call_id, purpose, method, path, status, outcome, duration_ms, credits, calls, exchange)
+			VALUES (@tenant, @id, @at, @call, @purpose, @method, @path, @status, @outcome, @took, @credits, @calls, @exchange)`,
 			pgx.StrictNamedArgs{
 				"tenant": t.UUID(), "id": a.id, "at": e.Started, "call": id.UUID(), "purpose": a.purpose, "method": e.Method,
-				"path": path, "status": e.Status, "outcome": outcomeOf(e), "took": e.Took.Milliseconds(), "credits": e.Credits,
-				"exchange": sealed,
+				"path": path, "status": e.Status, "outcome": a.outcome(), "took": e.Took.Milliseconds(), "credits": e.Credits,
+				"calls": a.calls, "exchange": sealed,
 			})
 		for _, d := range a.deliveries {
 			b.Queue(`
@@ -253,19 +255,18 @@ func (w *Worker) writeAttempts(b *pgx.Batch, t tenant.ID, id call.ID, attempts [
 	return nil
 }
 
-// outcomeOf names an exchange's end for the log.
-func outcomeOf(e zoho.Exchange) string {
-	if e.Err == nil {
-		if e.Status == 207 || e.Status >= 400 {
-			return "refused"
+// outcome names the exchange's end for the log.
+func (a attempt) outcome() string {
+	if e := a.exchange.Err; e != nil {
+		switch e.Class {
+		case zoho.Unknown:
+			return "unknown"
+		case zoho.Transient, zoho.Limited:
+			return "later"
 		}
-		return "ok"
 	}
-	switch e.Err.Class {
-	case zoho.Unknown:
-		return "unknown"
-	case zoho.Transient, zoho.Limited:
-		return "later"
+	if a.refused {
+		return "refused"
 	}
-	return "refused"
+	return "ok"
 }

@@ -54,7 +54,7 @@ const (
 // tell tells a call's story from wherever it stands to its end, or to the point where it has to wait.
 func (w *Worker) tell(l *lane, set *setting, j *job) end {
 	r := &run{w: w, l: l, set: set, job: j, rules: set.rules, mappings: set.mappings}
-	r.api = w.Connections.API(l.tenant, r.observe)
+	r.api = w.Connections.API(l.tenant, r.observe).Through(l.turn)
 	defer r.leave()
 
 	if e, waits := r.awaits(); waits {
@@ -237,7 +237,7 @@ func (r *run) identify() (m identity.Match, earlier []time.Time, err error) {
 		remembered = nil
 	}
 	r.asking(purposeLookUp)
-	m, err = identity.Find(r.l.ctx, r.api, r.set.org, remembered, number, r.w.Now())
+	m, err = identity.Find(r.l.ctx, asker{r}, r.set.org, remembered, number, r.w.Now())
 	failpoint.Hit("P9")
 	return m, earlier, err
 }
@@ -402,11 +402,9 @@ func (r *run) send(d *delivery) error {
 	r.asking(purposeWrite, d.id)
 	var result zoho.Result
 	if d.draft.Action == mapping.Create {
-		results, err := r.api.Create(r.l.ctx, d.draft.Module, []zoho.Record{rec}, zoho.WriteOptions{})
-		if err != nil {
+		if result, err = r.create(d, rec, zoho.WriteOptions{}); err != nil {
 			return err
 		}
-		result = results[0]
 	} else {
 		target := d.draft.RecordID
 		if target == "" {
@@ -475,9 +473,16 @@ func (r *run) asking(purpose string, about ...uuid.UUID) {
 }
 
 func (r *run) observe(e zoho.Exchange) {
+	r.note(e, 1, e.Err != nil || e.Status == 207 || e.Status >= 400)
+}
+
+// note keeps an exchange that served so many calls until the next step is saved.
+func (r *run) note(e zoho.Exchange, calls int, refused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.attempts = append(r.attempts, attempt{id: uuid.Must(uuid.NewV7()), purpose: r.purpose, deliveries: r.about, exchange: e})
+	r.attempts = append(r.attempts, attempt{
+		id: uuid.Must(uuid.NewV7()), purpose: r.purpose, deliveries: r.about, exchange: e, calls: calls, refused: refused,
+	})
 }
 
 // waitFor puts the call off without blaming it.

@@ -28,10 +28,6 @@ type setting struct {
 	sources  map[uuid.UUID]string // names
 }
 
-// parallel is how many callers a lane serves at once: of the organisation's requests, at most five, one is left to
-// pages and probes.
-func (s *setting) parallel() int { return max(1, min(zoho.Concurrency(s.link.Edition), 5)-1) }
-
 // settingOf gives the tenant's setting, from memory while the stamp says that nothing has changed.
 func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*setting, error) {
 	w.mu.Lock()

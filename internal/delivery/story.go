@@ -79,6 +79,7 @@ type StoryAttempt struct {
 	Problem  string // what was wrong with the answer, where Zoho did not say
 	Took     time.Duration
 	Credits  int
+	Calls    int // that the request served; what is shown is this call's part
 	Request  string
 	Response string
 	Gone     bool // the retention of request and answer is over
@@ -183,7 +184,7 @@ func (s *Story) readDeliveries(ctx context.Context, tx pgx.Tx, keys *seal.Keys, 
 
 func (s *Story) readAttempts(ctx context.Context, tx pgx.Tx, keys *seal.Keys, t tenant.ID) error {
 	rows, err := tx.Query(ctx, `
-		SELECT a.id, a.at, a.purpose, a.method, a.path, a.status, a.outcome, a.duration_ms, a.credits, a.exchange,
+		SELECT a.id, a.at, a.purpose, a.method, a.path, a.status, a.outcome, a.duration_ms, a.credits, a.calls, a.exchange,
 		       ARRAY(SELECT d.slot FROM attempt_deliveries ad
 		               JOIN deliveries d ON d.tenant_id = ad.tenant_id AND d.id = ad.delivery_id
 		              WHERE ad.tenant_id = a.tenant_id AND ad.attempt_id = a.id ORDER BY d.position)
@@ -199,7 +200,7 @@ func (s *Story) readAttempts(ctx context.Context, tx pgx.Tx, keys *seal.Keys, t 
 		var a StoryAttempt
 		var took int
 		var sealed []byte
-		if err := row.Scan(&a.ID, &a.At, &a.Purpose, &a.Method, &a.Path, &a.Status, &a.Outcome, &took, &a.Credits, &sealed, &a.Slots); err != nil {
+		if err := row.Scan(&a.ID, &a.At, &a.Purpose, &a.Method, &a.Path, &a.Status, &a.Outcome, &took, &a.Credits, &a.Calls, &sealed, &a.Slots); err != nil {
 			return a, err
 		}
 		a.Took = time.Duration(took) * time.Millisecond

@@ -6,7 +6,7 @@ import "sync"
 // who comes while many are waits and goes with the others. So nothing is slower where there is little to do, and much
 // costs less where there is much.
 type together[Q, A any] struct {
-	most  int                      // batches under way at once
+	most  int                       // batches under way at once
 	joins func(batch []Q, q Q) bool // nil: everything that waits goes in one batch
 
 	mu       sync.Mutex

@@ -19,6 +19,9 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 	if r.l.ctx.Err() != nil {
 		return r.cutOff(e, d), true
 	}
+	if h, ok := errors.AsType[*heldUp](err); ok {
+		return r.rest(h.hold, d), true
+	}
 	if !ofZoho {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			e = &zoho.Error{Class: zoho.Transient, Message: err.Error()}
@@ -80,24 +83,35 @@ func (r *run) cutOff(e *zoho.Error, d *delivery) end {
 
 // hold makes the lane wait. No call is blamed, except one that fails again and again while others go well.
 func (r *run) hold(e *zoho.Error, d *delivery, mayBlame bool) end {
-	if d != nil {
-		d.to(Planned) // nothing was written, or writing it again does no harm
-	}
 	h, err := r.w.holdLane(r.l, holdFor(e))
 	if err != nil {
 		return end{job: r.job, again: -1, err: err}
 	}
 	blamed := mayBlame && h.first && h.reason == HoldOutage
 	if blamed && r.job.tries+1 >= maxTries {
+		if d != nil {
+			d.to(Planned)
+		}
 		out := r.setAside(&Cause{Code: CauseAgain,
 			Sentence: "Zoho answers this call with a fault of its own, again and again, while other calls go through. Look at the answers below, then replay."})
 		out.hold = h
 		return out
 	}
-	s := step{status: r.openStatus(), tried: blamed}
-	if blamed {
-		rest := rests[HoldOutage][min(r.job.tries, len(rests[HoldOutage])-1)]
-		s.wait = &rest
+	if !blamed {
+		return r.rest(h, d)
+	}
+	rest := rests[HoldOutage][min(r.job.tries, len(rests[HoldOutage])-1)]
+	return r.leaveOpen(step{status: r.openStatus(), tried: true, wait: &rest}, h, d)
+}
+
+// rest leaves the call where it stands until the lane goes on.
+func (r *run) rest(h *hold, d *delivery) end {
+	return r.leaveOpen(step{status: r.openStatus()}, h, d)
+}
+
+func (r *run) leaveOpen(s step, h *hold, d *delivery) end {
+	if d != nil {
+		d.to(Planned) // nothing was written, or writing it again does no harm
 	}
 	if d := r.next(); d != nil && d.state == Unknown {
 		look := r.firstLook()

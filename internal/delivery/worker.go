@@ -71,6 +71,7 @@ type Worker struct {
 
 	woken    chan struct{} // a lane may be there to claim
 	stopping chan struct{} // nothing new is begun
+	extra    chan struct{} // runs that lanes with much to do may have beyond their own
 
 	mu       sync.Mutex
 	held     map[tenant.ID]*lane
@@ -83,7 +84,7 @@ func New(d Deps) *Worker {
 	d = d.withDefaults()
 	return &Worker{
 		Deps: d, id: uuid.Must(uuid.NewV7()), calls: newBell(d.DB, callsChannel, d.Log),
-		woken: make(chan struct{}, 1), stopping: make(chan struct{}), held: map[tenant.ID]*lane{}, settings: map[tenant.ID]*setting{},
+		woken: make(chan struct{}, 1), stopping: make(chan struct{}), extra: make(chan struct{}, extraRuns), held: map[tenant.ID]*lane{}, settings: map[tenant.ID]*setting{},
 	}
 }
 
@@ -144,6 +145,9 @@ func (w *Worker) wake() {
 	default:
 	}
 }
+
+// extraRuns bounds them over all lanes, and with them the transactions that wait for the database.
+const extraRuns = 96
 
 // atOnce bounds how many lanes one claim takes, so that workers that wake together share them.
 const atOnce = 16

@@ -210,7 +210,7 @@ func (f *finder) became(ctx context.Context, lead Person) (Person, bool, error) 
 // deals reads the Contact's Deals, newest modified first.
 func (f *finder) deals(ctx context.Context, contactID string) ([]Deal, error) {
 	records, _, err := f.asker.Look(ctx, zoho.Look{
-		Select: f.columns("Deals", []string{"id", "Deal_Name", "Stage", "Created_Time", "Modified_Time", "Contact_Name"}, []string{"Pipeline", "Amount", "Account_Name"}),
+		Select: f.org.columns("Deals", []string{"id", "Deal_Name", "Stage", "Created_Time", "Modified_Time", "Contact_Name"}, []string{"Pipeline", "Amount", "Account_Name"}),
 		From:   "Deals", Fields: []string{"Contact_Name.id"}, Values: []string{contactID}, Order: "Modified_Time",
 	})
 	if err != nil {

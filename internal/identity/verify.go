@@ -25,20 +25,20 @@ var (
 		fields: "id Full_Name First_Name Last_Name Email Company Owner Last_Activity_Time Modified_Time Converted__s Converted_Contact"}
 )
 
-func (f *finder) metadata(name string) zoho.Metadata {
+func (o Org) metadata(name string) zoho.Metadata {
 	switch name {
 	case contacts.name:
-		return f.org.Contacts
+		return o.Contacts
 	case leads.name:
-		return f.org.Leads
+		return o.Leads
 	}
-	return f.org.Deals
+	return o.Deals
 }
 
 // phoneFields are the module's fields of type phone, without fax numbers.
-func (f *finder) phoneFields(m module) []string {
+func (o Org) phoneFields(m module) []string {
 	var out []string
-	for _, field := range f.metadata(m.name).Fields {
+	for _, field := range o.metadata(m.name).Fields {
 		if field.Type == "phone" && !strings.Contains(strings.ToLower(field.APIName), "fax") {
 			out = append(out, field.APIName)
 		}
@@ -51,9 +51,9 @@ func (f *finder) phoneFields(m module) []string {
 
 // columns are the fields that a query names: those wanted in any case, and of the others those that the organisation
 // is known to have.
-func (f *finder) columns(name string, always, ifThere []string) []string {
+func (o Org) columns(name string, always, ifThere []string) []string {
 	out := slices.Clone(always)
-	md := f.metadata(name)
+	md := o.metadata(name)
 	for _, c := range ifThere {
 		if _, there := md.Field(c); (there || len(md.Fields) == 0 && !strings.Contains(c, "__s")) && !slices.Contains(out, c) {
 			out = append(out, c)
@@ -64,14 +64,25 @@ func (f *finder) columns(name string, always, ifThere []string) []string {
 
 // spelled asks a module for the number in its usual spellings.
 func (f *finder) spelled(m module) zoho.Look {
-	phones := f.phoneFields(m)
-	optional := append(strings.Fields(m.fields), f.org.Read[m.name]...)
-	return zoho.Look{Select: f.columns(m.name, append([]string{"id"}, phones...), optional), From: m.name, Fields: phones, Values: f.number.Spellings()}
+	return zoho.Look{Select: f.org.person(m), From: m.name, Fields: f.org.phoneFields(m), Values: f.number.Spellings()}
+}
+
+// Columns are what Find reads of a Contact or a Lead by a query.
+func (o Org) Columns(module string) []string {
+	if module == leads.name {
+		return o.person(leads)
+	}
+	return o.person(contacts)
+}
+
+func (o Org) person(m module) []string {
+	optional := append(strings.Fields(m.fields), o.Read[m.name]...)
+	return o.columns(m.name, append([]string{"id"}, o.phoneFields(m)...), optional)
 }
 
 // verified reports whether one of the record's phone fields is the number, read the same way on both sides.
 func (f *finder) verified(m module, rec zoho.Record) bool {
-	return slices.ContainsFunc(f.phoneFields(m), func(field string) bool {
+	return slices.ContainsFunc(f.org.phoneFields(m), func(field string) bool {
 		return call.SamePhone(rec.Text(field), f.org.Country, f.number)
 	})
 }

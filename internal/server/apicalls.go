@@ -165,7 +165,8 @@ type apiAttempt struct {
 	Outcome    string    `json:"outcome" doc:"ok, refused, unknown, later"`
 	Problem    string    `json:"problem,omitempty"`
 	DurationMS int64     `json:"duration_ms"`
-	Credits    int       `json:"credits"`
+	Credits    int       `json:"credits" doc:"Of a request that served several calls, they stand with the first"`
+	Calls      int       `json:"calls" doc:"How many calls the request served; what is shown is this call's part"`
 	Request    string    `json:"request,omitempty" doc:"Its body, without secrets"`
 	Response   string    `json:"response,omitempty" doc:"Its body, without secrets"`
 }
@@ -241,7 +242,7 @@ func (s *Server) apiCall(ctx context.Context, h account.Holder, in *apiOne) (*ap
 	}
 	for _, a := range story.Attempts {
 		b.Attempts = append(b.Attempts, apiAttempt{ID: a.ID.String(), At: a.At, Purpose: a.Purpose, Slots: append([]string{}, a.Slots...), Method: a.Method,
-			Path: a.Path, Status: a.Status, Outcome: a.Outcome, Problem: a.Problem, DurationMS: a.Took.Milliseconds(), Credits: a.Credits,
+			Path: a.Path, Status: a.Status, Outcome: a.Outcome, Problem: a.Problem, DurationMS: a.Took.Milliseconds(), Credits: a.Credits, Calls: a.Calls,
 			Request: a.Request, Response: a.Response})
 	}
 	for _, g := range story.Stages {

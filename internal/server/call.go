@@ -554,12 +554,21 @@ func recordSentence(d delivery.StoryDelivery) string {
 
 var purposes = map[string]string{"look up": "Look up", "write": "Write", "read back": "Look whether it is there"}
 
+// costOf says the credits of an attempt, and that it served other calls as well.
+func costOf(a delivery.StoryAttempt) string {
+	cost := count(a.Credits, "credit", "credits")
+	if a.Calls > 1 {
+		cost += ", asked together with " + count(a.Calls-1, "other call", "other calls")
+	}
+	return cost
+}
+
 func (t *teller) attempts() []page.CallAttempt {
 	var attempts []page.CallAttempt
 	for _, a := range t.story.Attempts {
 		v := page.CallAttempt{
 			ID: a.ID.String(), Purpose: purposes[a.Purpose], Method: a.Method, Path: a.Path, When: t.moment(a.At), Took: took(a.Took),
-			Status: fmt.Sprint(a.Status), Outcome: a.Outcome, Credits: count(a.Credits, "credit", "credits"), Error: a.Problem, Gone: a.Gone,
+			Status: fmt.Sprint(a.Status), Outcome: a.Outcome, Credits: costOf(a), Error: a.Problem, Gone: a.Gone,
 			Request: indented(a.Request), Response: indented(a.Response), Curl: curlOf(a, t.link.Centre.API),
 		}
 		if v.Purpose == "" {

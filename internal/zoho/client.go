@@ -198,7 +198,7 @@ func (a *API) exchange(ctx context.Context, r request, access Access, repeated b
 	}
 	e := Exchange{
 		Method: r.method, Path: path, Status: ans.status, Started: started, Took: a.client.now().Sub(started),
-		RequestBody: observed(r.body), ResponseBody: observed(ans.body), CreditsLeft: creditsLeft(ans.header), Repeated: repeated, Err: err,
+		RequestBody: Observed(r.body), ResponseBody: Observed(ans.body), CreditsLeft: creditsLeft(ans.header), Repeated: repeated, Err: err,
 	}
 	if ans.status != 0 && ans.status != http.StatusUnauthorized && ans.status != http.StatusTooManyRequests {
 		e.Credits = r.credits
@@ -276,8 +276,8 @@ func withoutURL(err error) error {
 // token is what Zoho's tokens and codes look like: 1000.<32 hex>.<32 hex>.
 var token = regexp.MustCompile(`1000\.[0-9A-Za-z]{6,}\.[0-9A-Za-z]{6,}`)
 
-// observed is a body as the log may keep it.
-func observed(body []byte) []byte {
+// Observed is a body as an Exchange carries it and the log may keep it: cut at 64 KiB, without tokens.
+func Observed(body []byte) []byte {
 	if len(body) > maxObserved {
 		body = body[:maxObserved]
 	}

@@ -159,5 +159,5 @@ func scrubbedForm(form url.Values) []byte {
 var tokenField = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|code)"\s*:\s*)"[^"]*"`)
 
 func scrubbedAnswer(body []byte) []byte {
-	return observed(tokenField.ReplaceAll(body, []byte(`$1"***"`)))
+	return Observed(tokenField.ReplaceAll(body, []byte(`$1"***"`)))
 }

@@ -1,0 +1,123 @@
+package delivery_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"hookline/internal/call"
+	"hookline/internal/delivery"
+	"hookline/internal/zoho/sandbox/sandboxtest"
+)
+
+// backlog receives the first calls of n new callers while nobody works.
+func (s *shop) backlog(n int) []call.ID { return s.backlogFrom(0, n) }
+
+func (s *shop) backlogFrom(first, n int) []call.ID {
+	var ids []call.ID
+	for i := first; i < first+n; i++ {
+		c := from(number(i))
+		c.Email = fmt.Sprintf("caller%d@example.com", i)
+		c.Summary = "Asks about delivery " + number(i) + "."
+		ids = append(ids, s.receive(c))
+	}
+	return ids
+}
+
+func (s *shop) credits() int { return s.zoho.Control.Stats(s.org).CreditsUsed }
+
+func TestWaitingCallsShareRequestsAndEachKeepsItsOwnPart(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.zoho.Control.Settings(s.org, map[string]any{"latency_ms": 20})
+	known := s.zoho.Control.Put(s.org, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": "(415) 555-1003"})[0]
+	const calls = 40
+	ids := s.backlog(calls)
+	before := s.credits()
+	stop := s.start(s.worker())
+	s.untilSettled(ids...)
+	stop()
+	s.holds(map[string]int{"Leads": calls - 1, "Calls": calls, "Contacts": 1})
+	perCall := float64(s.credits()-before) / calls
+	t.Logf("%.2f credits a call of a new caller, with %d waiting", perCall, calls)
+	if perCall > 4.5 {
+		t.Errorf("%.2f credits a call: requests were not shared", perCall)
+	}
+	if peak := s.zoho.Control.Stats(s.org).PeakConcurrency; peak > 4 {
+		t.Errorf("%d requests at once, of which a lane has 4", peak)
+	}
+	shared, credits := 0, 0
+	for i, id := range ids {
+		story := s.story(id)
+		for _, a := range story.Attempts {
+			credits += a.Credits
+			if a.Calls > 1 {
+				shared++
+			}
+			if a.Outcome != "ok" {
+				t.Errorf("%s %s: %s", a.Method, a.Path, a.Outcome)
+			}
+			for j := range ids {
+				if i != j && (strings.Contains(a.Request, number(j)) || strings.Contains(a.Response, number(j))) {
+					t.Fatalf("the log of %s tells of %s: %s %s", number(i), number(j), a.Request, a.Response)
+				}
+			}
+		}
+		if i == 3 && (story.Decision.Facts.Match.Contact == nil || story.Decision.Facts.Match.Contact.ID != known) {
+			t.Errorf("the Contact's call was decided for %+v", story.Decision.Facts.Match)
+		}
+		for _, d := range story.Deliveries {
+			if d.Module == "Leads" && !strings.HasSuffix(number(i), strings.TrimPrefix(d.Fields["Phone"].(string), "+1")) {
+				t.Errorf("%s got the Lead of %s", number(i), d.Fields["Phone"])
+			}
+		}
+	}
+	s.logIsTrue(ids...)
+	if shared < calls {
+		t.Errorf("only %d attempts were shared", shared)
+	}
+	if used := s.credits() - before; credits < used-20 || credits > used { // the rest is for metadata
+		t.Errorf("the log counts %d credits, Zoho %d", credits, used)
+	}
+}
+
+func TestOneRefusedRecordOfASharedInsertStandsAlone(t *testing.T) { // Z9
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.zoho.Control.Settings(s.org, map[string]any{"latency_ms": 20, "unique": map[string]any{"Leads": []string{"Email"}}})
+	s.zoho.Control.Put(s.org, "Leads", sandboxtest.Record{"Last_Name": "Earlier", "Email": "taken@example.com"})
+	ids := s.backlog(20)
+	c := from(number(20))
+	c.Email = "taken@example.com"
+	refused := s.receive(c)
+	ids = append(ids, s.backlogFrom(21, 10)...)
+	s.start(s.worker())
+	s.untilSettled(ids...)
+	s.untilStatus(refused, delivery.NeedsAttention)
+	s.holds(map[string]int{"Leads": 31, "Calls": 30})
+	for _, a := range s.story(refused).Attempts {
+		if wrote := a.Purpose == "write"; wrote != (a.Outcome == "refused") {
+			t.Errorf("%s %s: %s", a.Method, a.Path, a.Outcome)
+		}
+	}
+}
+
+func TestALostAnswerOfASharedInsertDoublesNothing(t *testing.T) {
+	t.Parallel()
+	for _, effect := range []string{"none", "after"} {
+		t.Run(effect, func(t *testing.T) {
+			t.Parallel()
+			s := newWorld(t).newShop()
+			s.zoho.Control.Settings(s.org, map[string]any{"latency_ms": 20})
+			for _, module := range []string{"Leads", "Calls"} {
+				s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: writeOf(module), Skip: 1, Times: 1, Kind: "reset", Effect: effect})
+			}
+			ids := s.backlog(20)
+			s.start(s.worker(func(d *delivery.Deps) { d.Gap = 200 * time.Millisecond }))
+			s.untilSettled(ids...)
+			s.holds(map[string]int{"Leads": 20, "Calls": 20})
+			s.logIsTrue(ids...)
+		})
+	}
+}
