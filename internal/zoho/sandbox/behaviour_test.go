@@ -642,6 +642,39 @@ func TestBehaviour37NotesHangOnRecords(t *testing.T) {
 	}
 }
 
+func TestBehaviour37AttachmentsHangOnRecords(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	id := c.create("Leads", lead("Smith"))
+	path := "/crm/v8/Leads/" + id + "/Attachments"
+	c.do("GET", path+"?fields=File_Name", nil).wants(204)
+	made := c.upload(path, "call.mp3", "ring ring").wants(200)
+	if made.text("data", 0, "message") != "attachment uploaded successfully" || len(made.text("data", 0, "details", "id")) < 17 {
+		t.Fatalf("uploaded: %s", made.raw)
+	}
+	c.form(path, "attachmentUrl", "https://calls.example/1.mp3", "title", "Recording").wants(200)
+	r := c.do("GET", path+"?fields=File_Name", nil).wants(200)
+	if r.text("info", "count") != "2" || r.text("data", 1, "File_Name") != "call.mp3" || r.text("data", 1, "Size") != "9" || r.text("data", 0, "$link_url") != "https://calls.example/1.mp3" || r.text("data", 0, "File_Name") != "Recording" {
+		t.Fatalf("listed: %s", r.raw)
+	}
+	file := made.text("data", 0, "details", "id")
+	if back := c.do("GET", path+"/"+file, nil).wants(200); back.raw != "ring ring" || back.header.Get("Content-Type") != "application/octet-stream" {
+		t.Fatalf("downloaded: %q %v", back.raw, back.header)
+	}
+	c.do("GET", path+"/"+r.text("data", 0, "id"), nil).flat(400, "DOWNLOAD_NOT_ALLOWED")
+	c.do("DELETE", path+"/"+file, nil).wants(200)
+	c.do("GET", path+"/"+file, nil).flat(400, "INVALID_DATA")
+	c.do("DELETE", path+"/"+file, nil).flat(400, "INVALID_DATA")
+
+	c.form(path, "title", "nothing").flat(400, "REQUIRED_PARAM_MISSING")
+	c.form(path, "attachmentUrl", "recording").flat(400, "INVALID_DATA")
+	c.upload("/crm/v8/Leads/1/Attachments", "x", "y").flat(400, "INVALID_DATA")
+	c.do("GET", "/crm/v8/Leads/1/Attachments?fields=File_Name", nil).flat(400, "INVALID_DATA")
+	c.server.Control.Settings(c.org, map[string]any{"attachment_bytes": 8})
+	c.upload(path, "call.mp3", "ring ring").flat(413, "BODY_SIZE_REACHED")
+	c.upload(path, "call.mp3", "ring").wants(200)
+}
+
 func TestBehaviour38ConversionHappensOnce(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
@@ -674,11 +707,73 @@ func TestBehaviour39AssignmentRulesByEdition(t *testing.T) {
 	free := connect(t, s, "free", "us")
 	free.do("GET", "/crm/v8/settings/automation/assignment_rules?module=Leads", nil).flat(400, "FEATURE_NOT_SUPPORTED")
 	c := connect(t, s, "standard", "us")
-	rule := c.do("GET", "/crm/v8/settings/automation/assignment_rules?module=Leads", nil).wants(200).text("assignment_rules", 0, "id")
+	list := c.do("GET", "/crm/v8/settings/automation/assignment_rules?module=Leads", nil).wants(200)
+	rule, assignee := list.text("assignment_rules", 0, "id"), list.text("assignment_rules", 0, "default_assignee", "id")
+	c.do("GET", "/crm/v8/settings/automation/assignment_rules/"+rule+"?module=Leads", nil).wants(200)
+	c.do("GET", "/crm/v8/settings/automation/assignment_rules/1?module=Leads", nil).wants(204)
 	c.do("GET", "/crm/v8/settings/automation/assignment_rules?module=Calls", nil).wants(204)
-	c.do("POST", "/crm/v8/Leads", object{"data": []object{lead("x")}, "lar_id": rule}).wants(201)
+	id := c.do("POST", "/crm/v8/Leads", object{"data": []object{lead("x")}, "lar_id": rule}).wants(201).text("data", 0, "details", "id")
+	if owner := c.get("Leads", id).text("data", 0, "Owner", "id"); owner != assignee || owner == "" {
+		t.Fatalf("the rule gave the Lead to %s, not to %s", owner, assignee)
+	}
+	if owner := c.get("Leads", c.create("Leads", lead("y"))).text("data", 0, "Owner", "id"); owner == assignee {
+		t.Fatal("a rule ran that nobody asked for")
+	}
 	if r := c.do("POST", "/crm/v8/Leads", object{"data": []object{lead("x")}, "lar_id": "1"}).flat(400, "INVALID_DATA"); r.text("details", "api_name") != "lar_id" {
 		t.Fatalf("details: %s", r.raw)
+	}
+}
+
+func TestBehaviour39WorkflowRulesRunUnlessTheTriggerSaysNo(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	c.server.Control.Settings(c.org, map[string]any{"workflow": []object{
+		{"module": "Leads", "task": "Greet the new Lead"},
+		{"module": "Leads", "on": "edit", "set": object{"Rating": "Active", "No_of_Employees": 7}},
+	}})
+	write := func(method string, trigger any, record object) string {
+		body := data(record)
+		if trigger != "absent" {
+			body["trigger"] = trigger
+		}
+		return c.do(method, "/crm/v8/Leads", body).text("data", 0, "details", "id")
+	}
+	tasks := func(lead string) int {
+		r := c.do("GET", "/crm/v8/Leads/"+lead+"/Tasks?fields=Subject", nil)
+		if r.status == 204 {
+			return 0
+		}
+		if r.text("data", 0, "Subject") != "Greet the new Lead" {
+			t.Fatalf("task: %s", r.raw)
+		}
+		return len(r.at("data").([]any))
+	}
+	for name, x := range map[string]struct {
+		trigger any
+		tasks   int
+	}{
+		"absent": {"absent", 1}, "null": {nil, 1}, "workflow": {[]string{"workflow"}, 1}, "nothing": {[]string{}, 0}, "another": {[]string{"approval"}, 0},
+	} {
+		id := write("POST", x.trigger, lead("Johnson"))
+		if got := tasks(id); got != x.tasks {
+			t.Errorf("trigger %s: %d tasks, want %d", name, got, x.tasks)
+		}
+		write("PUT", x.trigger, object{"id": id, "City": "Austin"})
+		if got := c.get("Leads", id).text("data", 0, "Rating"); (got == "Active") != (x.tasks == 1) {
+			t.Errorf("trigger %s: a field set on edit is %q", name, got)
+		}
+	}
+	c.do("POST", "/crm/v8/Leads", object{"data": []object{lead("x")}, "trigger": "workflow"}).flat(400, "INVALID_DATA")
+	c.do("POST", "/crm/v8/Leads", object{"data": []object{lead("x")}, "trigger": []string{"magic"}}).flat(400, "INVALID_DATA")
+	lines := c.server.Control.Ledger(0)
+	last := lines[0]
+	for _, l := range lines {
+		if l.Method == "POST" && len(l.Effects) == 2 {
+			last = l
+		}
+	}
+	if e := last.Effects; len(e) != 2 || e[0].Action != "created" || e[1].Module != "Tasks" || e[1].Action != "created by workflow" {
+		t.Errorf("the ledger does not tell the rule's work from the request's: %v", last)
 	}
 }
 
@@ -784,6 +879,75 @@ func TestBehaviour42RecordsThatChangedOrAreGone(t *testing.T) {
 	c.do("GET", "/crm/v8/Leads/"+id, nil).wants(204)
 }
 
+func TestBehaviour42LockedRecordsRefuseEveryChange(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	c.server.Control.Settings(c.org, map[string]any{"blueprint": map[string]string{"Deals": "Stage"}})
+	dealID, leadID := c.create("Deals", deal("x")), c.create("Leads", lead("Johnson"))
+	deals, leads := "/crm/v8/Deals/"+dealID, "/crm/v8/Leads/"+leadID
+	transition := c.do("GET", deals+"/actions/blueprint", nil).text("blueprint", "transitions", 0, "id")
+	lock := func(locked bool) {
+		c.server.Control.Patch(c.org, "Deals", dealID, sandboxtest.Record{"$locked": locked})
+		c.server.Control.Patch(c.org, "Leads", leadID, sandboxtest.Record{"$locked": locked})
+	}
+	lock(true)
+	if c.get("Deals", dealID).at("data", 0, "$locked_for_me") != true {
+		t.Error("a locked record does not say so")
+	}
+	c.do("PUT", deals, data(object{"Amount": 5})).refuses("RECORD_LOCKED", "")
+	c.do("PUT", "/crm/v8/Leads", data(object{"id": leadID, "City": "Austin"})).refuses("RECORD_LOCKED", "")
+	c.do("DELETE", deals, nil).flat(400, "RECORD_LOCKED")
+	c.do("PUT", deals+"/actions/blueprint", object{"blueprint": []object{{"transition_id": transition, "data": object{}}}}).flat(400, "RECORD_LOCKED")
+	c.do("POST", deals+"/actions/add_tags", object{"tags": []object{{"name": "x"}}}).flat(400, "RECORD_LOCKED")
+	c.do("POST", leads+"/actions/convert", data(object{})).flat(400, "RECORD_LOCKED")
+	if r := c.do("POST", "/crm/v8/Calls", data(call(object{"What_Id": object{"id": dealID}, "$se_module": "Deals"}))); r.status != 201 {
+		t.Errorf("a call on a locked Deal is no change of the Deal: %s", r.raw)
+	}
+	lock(false)
+	c.do("PUT", deals, data(object{"Amount": 5})).wants(200)
+	c.do("DELETE", leads, nil).wants(200)
+}
+
+func TestBehaviour42DeletedAndMergedTargets(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	control := c.server.Control
+	account := c.create("Accounts", object{"Account_Name": "ABC Corp"})
+	stays := c.create("Contacts", object{"Last_Name": "Johnson", "Phone": "5551234567"})
+	goes := c.create("Contacts", object{"Last_Name": "Johnson", "Mobile": "5557654321", "Account_Name": object{"id": account}})
+	d := deal("x")
+	d["Contact_Name"], d["Account_Name"] = object{"id": goes}, object{"id": account}
+	dealID := c.create("Deals", d)
+	c.do("PUT", "/crm/v8/Deals/"+dealID+"/Contact_Roles/"+goes, data(object{"id": goes})).wants(200)
+	callID := c.create("Calls", call(object{"Who_Id": object{"id": goes}}))
+	note := c.do("POST", "/crm/v8/Contacts/"+goes+"/Notes", data(object{"Note_Content": "…"})).text("data", 0, "details", "id")
+
+	control.Merge(c.org, "Contacts", goes, stays)
+	c.do("GET", "/crm/v8/Contacts/"+goes, nil).wants(204)
+	c.search("Contacts", "phone", "5557654321").wants(200) // the number came along
+	for where, got := range map[string]string{
+		"call": c.get("Calls", callID).text("data", 0, "Who_Id", "id"), "deal": c.get("Deals", dealID).text("data", 0, "Contact_Name", "id"), "note": c.get("Notes", note).text("data", 0, "Parent_Id", "id"),
+		"role": c.do("GET", "/crm/v8/Deals/"+dealID+"/Contact_Roles?fields=Full_Name", nil).text("data", 0, "id"),
+	} {
+		if got != stays {
+			t.Errorf("the %s leads to %q, not to the contact that stays", where, got)
+		}
+	}
+	c.do("PUT", "/crm/v8/Contacts/"+goes, data(object{"Phone": "1"})).refuses("INVALID_DATA", "")
+	c.do("POST", "/crm/v8/Calls", data(call(object{"Who_Id": object{"id": goes}}))).refuses("INVALID_DATA", "Who_Id")
+
+	// Deleting leaves lookups empty, and refuses new ones.
+	control.Delete(c.org, "Accounts", account)
+	if got := c.get("Deals", dealID).at("data", 0, "Account_Name"); got != nil {
+		t.Errorf("a lookup to a deleted record shows %v", got)
+	}
+	for _, api := range []string{"Account_Name", "Contact_Name"} {
+		ghost := deal("y")
+		ghost[api] = object{"id": map[string]string{"Account_Name": account, "Contact_Name": goes}[api]}
+		c.do("POST", "/crm/v8/Deals", data(ghost)).refuses("INVALID_DATA", api)
+	}
+}
+
 func TestMetadataNamesWhatClientsAskFor(t *testing.T) {
 	t.Parallel()
 	c := connected(t)
@@ -802,17 +966,4 @@ func TestMetadataNamesWhatClientsAskFor(t *testing.T) {
 		t.Fatalf("call preferences: %s", r.raw)
 	}
 	c.do("GET", "/crm/v8/settings/related_lists?module=Leads", nil).wants(200)
-}
-
-func TestContactRoleLinksAContactToADeal(t *testing.T) {
-	t.Parallel()
-	c := connected(t)
-	contact, dealID := c.create("Contacts", object{"Last_Name": "Johnson"}), c.create("Deals", deal("x"))
-	if r := c.do("PUT", "/crm/v8/Deals/"+dealID+"/Contact_Roles/"+contact, data(object{"id": contact})).wants(200); r.text("data", 0, "message") != "relation updated" {
-		t.Fatalf("linking: %s", r.raw)
-	}
-	if r := c.do("GET", "/crm/v8/Deals/"+dealID+"/Contact_Roles?fields=Full_Name", nil).wants(200); r.text("data", 0, "id") != contact {
-		t.Fatalf("roles: %s", r.raw)
-	}
-	c.do("PUT", "/crm/v8/Deals/"+dealID+"/Contact_Roles/1", data(object{"id": contact})).flat(400, "INVALID_DATA")
 }

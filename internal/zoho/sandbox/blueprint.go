@@ -98,6 +98,9 @@ func (q *request) putBlueprint(m *module, id string) answer {
 	if p != nil {
 		return q.refusedWrite(p)
 	}
+	if r.is(lockedKey) {
+		return q.refusedWrite(recordLocked(r, "blueprint"))
+	}
 	v, err := decodeJSON(q.body)
 	top, _ := v.(map[string]any)
 	list, _ := top["blueprint"].([]any)

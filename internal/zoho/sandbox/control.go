@@ -107,6 +107,9 @@ func (s *Sandbox) control(r *http.Request, body []byte) answer {
 			return s.controlGrant(r, orgID, body)
 		}
 	}
+	if route == "PATCH users" && len(parts) == 2 {
+		return s.controlUser(targets, parts[1], body)
+	}
 	if parts[0] == "records" && len(parts) >= 2 {
 		return s.controlRecords(r, parts, targets, body)
 	}
@@ -143,7 +146,7 @@ func (s *Sandbox) controlReset(orgID string, targets []*org, body []byte) answer
 	for _, o := range targets {
 		o.empty()
 		o.Settings = freshSettings()
-		o.PickExtras, o.Custom = map[string]map[string][]string{}, map[string][]customField{}
+		o.PickExtras, o.Custom, o.Tags = map[string]map[string][]string{}, map[string][]customField{}, nil
 		if to.Edition != "" {
 			o.Edition = to.Edition
 		}
@@ -309,6 +312,26 @@ func (s *Sandbox) controlOrgs(targets []*org) answer {
 	return jsonAnswer(200, map[string]any{"data": list})
 }
 
+// controlUser is an administrator who deactivates a user, or brings one back.
+func (s *Sandbox) controlUser(targets []*org, id string, body []byte) answer {
+	var in struct {
+		Active bool `json:"active"`
+	}
+	if err := strictUnmarshal(body, &in); err != nil {
+		return controlError(400, `The body is {"active":false}: `+err.Error())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range targets {
+		if u := o.user(id); u != nil {
+			u.Inactive = !in.Active
+			s.journal.org(o)
+			return done()
+		}
+	}
+	return controlError(404, "There is no such user.")
+}
+
 // controlGrant gives a code without the consent page: for the organisation named, a new one, or the first there is.
 func (s *Sandbox) controlGrant(r *http.Request, orgID string, body []byte) answer {
 	in := struct {
@@ -459,6 +482,20 @@ func (s *Sandbox) controlRecord(q *request, m *module, rest []string, targets []
 		}
 		q.org, q.user = o, &o.Users[0]
 		s.remove(o, rest[0], q)
+		return done()
+	case len(rest) == 2 && rest[1] == "merge" && q.method == "POST":
+		var in struct {
+			Into string `json:"into"`
+		}
+		if err := strictUnmarshal(body, &in); err != nil {
+			return controlError(400, `The body is {"into":"id of the record that stays"}: `+err.Error())
+		}
+		o := owner(rest[0])
+		if o == nil || o.find(m.API, in.Into) == nil || in.Into == rest[0] {
+			return controlError(404, "There are no two such records in one organisation.")
+		}
+		q.org, q.user = o, &o.Users[0]
+		s.merge(q, o.find(m.API, rest[0]), o.find(m.API, in.Into))
 		return done()
 	case len(rest) == 2 && rest[1] == "convert" && q.method == "POST" && m.API == "Leads":
 		o := owner(rest[0])

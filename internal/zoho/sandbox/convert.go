@@ -27,6 +27,9 @@ func (q *request) convert(id string) answer {
 	if !validID(id) || lead == nil {
 		return q.refusedWrite(invalidID(map[string]any{"resource_path_index": 1}))
 	}
+	if lead.is(lockedKey) {
+		return q.refusedWrite(recordLocked(lead, "convert"))
+	}
 	b := q.readBody(moduleByName("Leads"))
 	if b.refusal != nil {
 		return q.refusedWrite(b.refusal)
@@ -182,7 +185,7 @@ func (s *Sandbox) convertLead(q *request, lead *record, in map[string]any) answe
 // moveActivities hangs what hung on the Lead on its Contact (and the Deal), as the CRM does on conversion (mem).
 func (s *Sandbox) moveActivities(q *request, leadID string, contact, deal *record) {
 	o := q.org
-	for _, name := range []string{"Calls", "Tasks", "Events", "Notes"} {
+	for _, name := range []string{"Calls", "Tasks", "Events", "Notes", "Attachments"} {
 		for _, e := range unseen(o.tables[name].parent[leadID]) {
 			r := e.now
 			switch {

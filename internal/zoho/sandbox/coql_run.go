@@ -48,7 +48,7 @@ func (q *request) coqlOperation(template string) (operation, *problem) {
 		return late(bad2.problem()), nil
 	}
 	m := moduleByName(sel.module)
-	if m == nil {
+	if m == nil || m.Inner {
 		return late(refuse(400, "INVALID_QUERY", "the module given seems to be invalid", map[string]any{"module": sel.module})), nil
 	}
 	if sel.where == nil {

@@ -156,7 +156,7 @@ func (q *request) authenticate(centre string) *problem {
 		return refuse(401, "INVALID_TOKEN", "invalid oauth token", nil)
 	}
 	o := s.orgByID[acc.Org]
-	if o == nil || o.user(acc.User) == nil {
+	if o == nil || o.user(acc.User) == nil || o.user(acc.User).Inactive { // whoever was deactivated has no valid token (mem)
 		return refuse(401, "INVALID_TOKEN", "invalid oauth token", nil)
 	}
 	q.acc, q.org, q.user = acc, o, o.user(acc.User)
@@ -238,7 +238,7 @@ func (q *request) route() (operation, *problem) {
 	}
 
 	m := moduleByName(p[0])
-	if m == nil {
+	if m == nil || m.Inner {
 		if len(p) > 4 {
 			return operation{}, errPattern
 		}
@@ -271,6 +271,10 @@ func (q *request) routeRecords(prefix string, m *module) (operation, *problem) {
 			o := op(read, func(q *request) answer { return q.search(m) })
 			o.scopes = append(o.scopes, []string{"ZohoSearch.securesearch.READ"})
 			return q.verbs(prefix+"/{module}/search", map[string]operation{"GET": o})
+		case "roles":
+			if m.API == "Contacts" {
+				return q.verbs(prefix+"/Contacts/roles", map[string]operation{"GET": op(read, (*request).roleNames)})
+			}
 		case "upsert":
 			o := op(writes("CREATE", "Create"), func(q *request) answer { return q.upsert(m) })
 			return q.verbs(prefix+"/{module}/upsert", map[string]operation{"POST": o})
@@ -281,6 +285,16 @@ func (q *request) routeRecords(prefix string, m *module) (operation, *problem) {
 			"DELETE": op(del, func(q *request) answer { return q.deleteOne(m, p[1]) }),
 		})
 	case 3:
+		switch {
+		case p[2] == "Attachments" && m.API != "Notes":
+			return q.attachmentsOperation(prefix, m, p[1], "")
+		case p[1] == "actions" && (p[2] == "add_tags" || p[2] == "remove_tags"):
+			return q.tagsOperation(prefix+"/{module}/actions/"+p[2], m, "", p[2] == "remove_tags")
+		case p[1] == "actions" && p[2] == "change_owner":
+			return q.verbs(prefix+"/{module}/actions/change_owner", map[string]operation{"POST": changeOwner(m, "")})
+		case m.API == "Deals" && p[2] == "Contact_Roles":
+			return q.rolesOperation(prefix, p[1], "")
+		}
 		if m.API == "Leads" && p[2] == "__conversion_options" {
 			return q.verbs(prefix+"/{module}/{id}/__conversion_options", map[string]operation{"GET": op(read, func(q *request) answer { return q.conversionOptions(p[1]) })})
 		}
@@ -291,6 +305,10 @@ func (q *request) routeRecords(prefix string, m *module) (operation, *problem) {
 			case p[3] == "convert" && m.API == "Leads":
 				o := operation{scopes: moduleScope("Leads", "CREATE"), right: "Edit", module: "Leads", write: true, cost: 5, heavy: true, run: func(q *request) answer { return q.convert(p[1]) }}
 				return q.verbs(prefix+"/Leads/{id}/actions/convert", map[string]operation{"POST": o})
+			case p[3] == "add_tags", p[3] == "remove_tags":
+				return q.tagsOperation(prefix+"/{module}/{id}/actions/"+p[3], m, p[1], p[3] == "remove_tags")
+			case p[3] == "change_owner":
+				return q.verbs(prefix+"/{module}/{id}/actions/change_owner", map[string]operation{"POST": changeOwner(m, p[1])})
 			case p[3] == "blueprint":
 				put := writes("UPDATE", "Edit")
 				return q.verbs(prefix+"/{module}/{id}/actions/blueprint", map[string]operation{
@@ -301,10 +319,10 @@ func (q *request) routeRecords(prefix string, m *module) (operation, *problem) {
 			break
 		}
 		if m.API == "Deals" && p[2] == "Contact_Roles" {
-			put := operation{scopes: append(moduleScope("Deals", "READ"), moduleScope("Contacts", "READ")...), right: "Edit", module: "Deals", write: true}
-			return q.verbs(prefix+"/{module}/{id}/Contact_Roles/{contact_id}", map[string]operation{
-				"PUT": op(put, func(q *request) answer { return q.putContactRole(p[1], p[3]) }),
-			})
+			return q.rolesOperation(prefix, p[1], p[3])
+		}
+		if p[2] == "Attachments" && m.API != "Notes" {
+			return q.attachmentsOperation(prefix, m, p[1], p[3])
 		}
 	}
 	return operation{}, errPattern

@@ -27,9 +27,14 @@ type crm struct {
 // books are those of tests that judge exchanges, by the test's name.
 var books sync.Map
 
+// everyScope is what there is to ask for, beyond what Hookline does.
+const everyScope = sandboxtest.Scopes + ",ZohoCRM.change_owner.CREATE,ZohoCRM.notifications.ALL,ZohoCRM.composite_requests.CUSTOM"
+
 func connect(t testing.TB, s *sandboxtest.Server, edition, centre string) *crm {
 	t.Helper()
-	g := s.Control.NewOrg(edition, centre)
+	g := s.Control.Grant(sandboxtest.GrantRequest{
+		ClientID: s.Control.Clients()[0].ID, Redirect: sandboxtest.Redirect, Scope: everyScope, NewOrg: &sandboxtest.NewOrg{Edition: edition, Centre: centre},
+	})
 	c := &crm{t: t, server: s, org: g.OrgID, tokens: s.Control.Exchange(g), header: http.Header{}}
 	test, _, _ := strings.Cut(t.Name(), "/")
 	if book, ok := books.Load(test); ok {
@@ -56,7 +61,7 @@ func (c *crm) as(person int) *crm {
 	control.Do("GET", "orgs?org="+c.org, nil, &orgs)
 	out := *c
 	out.tokens = control.Exchange(control.Grant(sandboxtest.GrantRequest{
-		ClientID: control.Clients()[0].ID, Redirect: sandboxtest.Redirect, Scope: sandboxtest.Scopes, Org: c.org, User: orgs.Data[0].Users[person].ID,
+		ClientID: control.Clients()[0].ID, Redirect: sandboxtest.Redirect, Scope: everyScope, Org: c.org, User: orgs.Data[0].Users[person].ID,
 	}))
 	return &out
 }
@@ -186,6 +191,33 @@ func (r reply) flat(status int, code string) reply {
 type object = map[string]any
 
 func data(records ...object) object { return object{"data": records} }
+
+// upload posts a file as a browser's form would.
+func (c *crm) upload(path, name, content string) reply {
+	c.t.Helper()
+	const edge = "----edge"
+	return c.with("Content-Type", "multipart/form-data; boundary="+edge).do("POST", path,
+		"--"+edge+"\r\nContent-Disposition: form-data; name=\"file\"; filename=\""+name+"\"\r\n\r\n"+content+"\r\n--"+edge+"--\r\n")
+}
+
+// form posts fields as multipart/form-data.
+func (c *crm) form(path string, pairs ...string) reply {
+	c.t.Helper()
+	const edge = "----edge"
+	body := ""
+	for i := 0; i < len(pairs); i += 2 {
+		body += "--" + edge + "\r\nContent-Disposition: form-data; name=\"" + pairs[i] + "\"\r\n\r\n" + pairs[i+1] + "\r\n"
+	}
+	return c.with("Content-Type", "multipart/form-data; boundary="+edge).do("POST", path, body+"--"+edge+"--\r\n")
+}
+
+// with is the same program sending one more header.
+func (c *crm) with(key, value string) *crm {
+	out := *c
+	out.header = c.header.Clone()
+	out.header.Set(key, value)
+	return &out
+}
 
 // create makes a record that has to be accepted, and answers its id.
 func (c *crm) create(module string, record object) string {

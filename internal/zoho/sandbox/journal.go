@@ -86,9 +86,9 @@ func (j *journal) record(o *org, r *record, by *request, action string) {
 	}
 }
 
-func (j *journal) remove(o *org, module, id string, by *request) {
+func (j *journal) remove(o *org, module, id string, by *request, action string) {
 	if j != nil {
-		j.write(change{Kind: "del", Org: o.ID, Module: module, ID: id, Request: causeOf(by, "deleted")})
+		j.write(change{Kind: "del", Org: o.ID, Module: module, ID: id, Request: causeOf(by, action)})
 	}
 }
 
@@ -277,7 +277,7 @@ func (s *Sandbox) apply(c change, open map[uint64]*line) error {
 		o := &org{}
 		if old := s.orgByID[c.Org]; old != nil {
 			// The organisation as it is now; its records stay.
-			old.PickExtras, old.Custom, old.Settings = nil, nil, settings{}
+			old.PickExtras, old.Custom, old.Tags, old.Settings = nil, nil, nil, settings{}
 			if err := json.Unmarshal(c.Value, old); err != nil {
 				return err
 			}

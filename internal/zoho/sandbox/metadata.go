@@ -41,6 +41,9 @@ func (o *org) assignmentRule(m *module) string {
 	return o.id(501)
 }
 
+// ruleAssignee is whom the rule gives new Leads to.
+func (o *org) ruleAssignee() *user { return &o.Users[1] }
+
 func moduleIndex(m *module) int {
 	for i := range modules {
 		if modules[i].API == m.API {
@@ -155,11 +158,14 @@ func (q *request) routeSettings(prefix string) (operation, *problem) {
 	case len(p) == 1 && p[0] == "related_lists":
 		return get("related_lists", "related_lists", (*request).listRelatedLists)
 	case len(p) == 1 && p[0] == "call_preferences":
-		return get("call_preferences", "modules", func(q *request) answer {
-			return jsonAnswer(200, map[string]any{"call_preferences": map[string]bool{"show_from_number": true, "show_to_number": true}})
+		return q.verbs(prefix+"/settings/call_preferences", map[string]operation{
+			"GET": {scopes: [][]string{{"ZohoCRM.settings.modules.READ"}}, run: (*request).callPreferences},
+			"PUT": {scopes: [][]string{{"ZohoCRM.settings.modules.UPDATE"}}, write: true, run: (*request).setCallPreferences},
 		})
 	case len(p) == 2 && p[0] == "automation" && p[1] == "assignment_rules":
 		return get("automation/assignment_rules", "assignment_rules", (*request).listAssignmentRules)
+	case len(p) == 3 && p[0] == "automation" && p[1] == "assignment_rules":
+		return get("automation/assignment_rules/{id}", "assignment_rules", (*request).listAssignmentRules)
 	}
 	return operation{}, errPattern
 }
@@ -187,7 +193,7 @@ func (o *org) hasBlueprints() bool { return o.Edition != "free" && o.Edition != 
 func (q *request) listModules() answer {
 	list := []any{}
 	for i := range modules {
-		if q.org.may(q.user, modules[i].API, "View") {
+		if !modules[i].Inner && q.org.may(q.user, modules[i].API, "View") {
 			j := q.org.moduleJSON(&modules[i])
 			j["creatable"] = q.org.may(q.user, modules[i].API, "Create")
 			j["editable"] = q.org.may(q.user, modules[i].API, "Edit")
@@ -203,7 +209,7 @@ func (q *request) listModules() answer {
 
 func (q *request) getModule() answer {
 	for i := range modules {
-		if m := &modules[i]; strings.EqualFold(m.API, q.parts[2]) || q.org.moduleID(m) == q.parts[2] {
+		if m := &modules[i]; !m.Inner && strings.EqualFold(m.API, q.parts[2]) || q.org.moduleID(m) == q.parts[2] {
 			return jsonAnswer(200, map[string]any{"modules": []any{q.org.moduleJSON(m)}})
 		}
 	}
@@ -217,7 +223,7 @@ func (q *request) moduleParam() (*module, *problem) {
 		return nil, refuse(400, "REQUIRED_PARAM_MISSING", "One of the expected parameter is missing", map[string]any{"param_name": "module"})
 	}
 	m := moduleByName(name)
-	if m == nil {
+	if m == nil || m.Inner {
 		return nil, refuse(400, "INVALID_MODULE", "the module name given seems to be invalid", map[string]any{"param_name": "module"})
 	}
 	return m, nil
@@ -405,16 +411,26 @@ func (q *request) listAssignmentRules() answer {
 	if id == "" {
 		return noContent()
 	}
-	who := o.person(o.Users[0].ID)
-	return jsonAnswer(200, map[string]any{"assignment_rules": []any{map[string]any{
+	if len(q.parts) == 4 && q.parts[3] != id {
+		return noContent()
+	}
+	who, assignee := o.person(o.Users[0].ID), o.ruleAssignee()
+	rule := map[string]any{
 		"id": id, "name": "Sandbox lead rule", "api_name": "Sandbox_lead_rule", "description": "New leads go to the second user",
 		"module":           map[string]any{"api_name": m.API, "id": o.moduleID(m), "name": m.API},
-		"default_assignee": map[string]any{"id": o.Users[1].ID, "name": o.Users[1].name(), "type": "user"},
+		"default_assignee": map[string]any{"id": assignee.ID, "name": assignee.name(), "type": "user"},
 		"created_by":       who,
 		"modified_by":      who,
 		"created_time":     o.clock(o.Created),
 		"modified_time":    o.clock(o.Created),
-	}}})
+	}
+	if len(q.parts) == 4 {
+		rule["rule_entries"] = []any{map[string]any{
+			"id": o.id(502), "sequence_number": 1, "criteria": nil, "user_availability_based_on": nil, "followup_actions": nil,
+			"assign_to": map[string]any{"type": "users", "resources": []any{namedID{assignee.name(), assignee.ID}}},
+		}}
+	}
+	return jsonAnswer(200, map[string]any{"assignment_rules": []any{rule}})
 }
 
 func (q *request) listRelatedLists() answer {
@@ -426,7 +442,7 @@ func (q *request) listRelatedLists() answer {
 	for i, r := range relatedLists(m) {
 		to := moduleByName(r.module)
 		list = append(list, map[string]any{
-			"id": q.org.id(uint64(600 + 20*moduleIndex(m) + i)), "api_name": r.name, "display_label": r.name, "name": r.name, "href": m.API + "/{ENTITYID}/" + r.name,
+			"id": q.org.id(uint64(2000 + 20*moduleIndex(m) + i)), "api_name": r.name, "display_label": r.name, "name": r.name, "href": m.API + "/{ENTITYID}/" + r.name,
 			"type": "default", "action": nil, "sequence_number": strconv.Itoa(i + 1),
 			"module": map[string]any{"api_name": to.API, "id": q.org.moduleID(to)},
 		})
@@ -435,4 +451,34 @@ func (q *request) listRelatedLists() answer {
 		return noContent()
 	}
 	return jsonAnswer(200, map[string]any{"related_lists": list})
+}
+
+// callPreferences says whether Calls show the numbers that took part (Call preferences).
+func (q *request) callPreferences() answer {
+	s := q.org.Settings
+	return jsonAnswer(200, map[string]any{"call_preferences": map[string]bool{"show_from_number": !s.HideFromNumber, "show_to_number": !s.HideToNumber}})
+}
+
+func (q *request) setCallPreferences() answer {
+	v, err := decodeJSON(q.body)
+	top, _ := v.(map[string]any)
+	in, ok := top["call_preferences"].(map[string]any)
+	if err != nil || !ok {
+		return refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": "call_preferences", "json_path": "$.call_preferences", "expected_data_type": "jsonobject"}).answer()
+	}
+	to := q.org.Settings
+	for key, hide := range map[string]*bool{"show_from_number": &to.HideFromNumber, "show_to_number": &to.HideToNumber} {
+		if in[key] == nil {
+			continue
+		}
+		show, ok := in[key].(bool)
+		if !ok {
+			p := refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": key, "json_path": "$.call_preferences." + key, "expected_data_type": "boolean"})
+			return answer{status: 400, body: marshal(map[string]any{"call_preferences": p}), code: p.Code}
+		}
+		*hide = !show
+	}
+	q.org.Settings = to
+	q.s.changed(q.org)
+	return jsonAnswer(200, map[string]any{"call_preferences": result{Code: "SUCCESS", Details: map[string]any{}, Message: "Call preference updated successfully", Status: "success"}})
 }

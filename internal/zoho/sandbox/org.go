@@ -67,6 +67,7 @@ type org struct {
 	Settings   settings
 	PickExtras map[string]map[string][]string // module, field: picklist values that API writes have added
 	Custom     map[string][]customField       // module: fields that an administrator made
+	Tags       map[string]map[string]string   `json:",omitempty"` // module, name in lower case: the tag's id
 
 	zone    *time.Location
 	schemas map[string]*schema // module: its fields as they stand; worked out anew when metadata changes

@@ -126,6 +126,9 @@ func (s *Sandbox) orgFrame(r *http.Request, o *org, m *module, title string, liv
 	f.Org, f.OrgID, f.Notice = o.Name, o.ID, notices[r.URL.Query().Get("done")]
 	for i := range modules {
 		x := &modules[i]
+		if x.Inner {
+			continue
+		}
 		f.Links = append(f.Links, page.SandboxLink{Label: x.Plural, Href: "/org/" + o.ID + "/" + x.API, Count: thousands(o.tables[x.API].live), Current: x == m})
 	}
 	return f
@@ -221,7 +224,7 @@ var listed = map[string][]string{
 	"Leads": {"Full_Name", "Company", "Phone", "Email", "Lead_Source", "Owner"}, "Contacts": {"Full_Name", "Account_Name", "Phone", "Email", "Owner"},
 	"Accounts": {"Account_Name", "Phone", "Website", "Owner"}, "Deals": {"Deal_Name", "Stage", "Amount", "Closing_Date", "Contact_Name", "Owner"},
 	"Calls": {"Subject", "Call_Type", "Call_Start_Time", "Call_Duration", "Who_Id", "What_Id", "Owner"}, "Tasks": {"Subject", "Status", "Priority", "Due_Date", "Who_Id", "Owner"},
-	"Events": {"Event_Title", "Start_DateTime", "Meeting_Venue__s", "Owner"}, "Notes": {"Note_Title", "Note_Content", "Parent_Id", "Owner"},
+	"Events": {"Event_Title", "Start_DateTime", "Meeting_Venue__s", "Owner"}, "Notes": {"Note_Title", "Note_Content", "Parent_Id", "Owner"}, "Attachments": {"File_Name", "Size", "Parent_Id", "Owner"},
 }
 
 func (s *Sandbox) recordsPage(w http.ResponseWriter, r *http.Request, o *org, m *module) {
@@ -233,7 +236,8 @@ func (s *Sandbox) recordsPage(w http.ResponseWriter, r *http.Request, o *org, m 
 		Frame: s.orgFrame(r, o, m, m.Plural, true), Module: m.API, Title: m.Plural, One: m.Singular, OrgID: o.ID,
 		Pager: ui.PagerProps{Text: "Newest first"},
 	}
-	for _, api := range listed[m.API] {
+	columns := slices.DeleteFunc(slices.Clone(listed[m.API]), func(api string) bool { return sc.field(api) == nil })
+	for _, api := range columns {
 		v.Columns = append(v.Columns, sc.field(api).Label)
 	}
 	skip := (number - 1) * rowsPerPage
@@ -246,7 +250,7 @@ func (s *Sandbox) recordsPage(w http.ResponseWriter, r *http.Request, o *org, m 
 			skip--
 			continue
 		}
-		v.Rows = append(v.Rows, s.row(o, sc, rec, listed[m.API]))
+		v.Rows = append(v.Rows, s.row(o, sc, rec, columns))
 	}
 	s.mu.RUnlock()
 	path := "/org/" + o.ID + "/" + m.API

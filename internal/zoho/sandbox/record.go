@@ -174,7 +174,7 @@ func unseen(list []*entry) []*entry {
 type effect struct {
 	Module string `json:"module"`
 	ID     string `json:"id"`
-	Action string `json:"action"` // created, updated, deleted, converted
+	Action string `json:"action"` // created, updated, deleted, converted, merged; with " by workflow" where a rule did it
 }
 
 // store puts a new version of a record in place, indexes it and journals it.
@@ -216,15 +216,17 @@ func (s *Sandbox) place(o *org, r *record) {
 }
 
 // remove deletes a record and leaves lookups to it empty, as Zoho does.
-func (s *Sandbox) remove(o *org, id string, by *request) {
+func (s *Sandbox) remove(o *org, id string, by *request) { s.removeAs(o, id, by, "deleted") }
+
+func (s *Sandbox) removeAs(o *org, id string, by *request, action string) {
 	e := o.byID[id]
 	if e == nil || e.now == nil {
 		return
 	}
 	module := e.now.Module
 	s.displace(o, id)
-	by.effects = append(by.effects, effect{module, id, "deleted"})
-	s.journal.remove(o, module, id, by)
+	by.effects = append(by.effects, effect{module, id, action})
+	s.journal.remove(o, module, id, by, action)
 }
 
 func (s *Sandbox) displace(o *org, id string) {
@@ -298,6 +300,9 @@ func (o *org) appendRecord(b []byte, r *record, fields []string) []byte {
 	}
 	if fields == nil || r.Module == "Leads" {
 		b = append(b, `,"$approval_state":"approved","$editable":true`...)
+	}
+	if r.is(lockedKey) {
+		b = append(b, `,"$locked_for_me":true`...)
 	}
 	if r.Module == "Leads" {
 		b = append(b, `,"$converted":`...)

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"net/http"
 	"sort"
 	"strings"
 )
@@ -12,23 +11,23 @@ type relatedList struct {
 	by           []string // lookups of that module
 }
 
+// relatedLists are those of a module. Attachments have answers of their own.
 func relatedLists(m *module) []relatedList {
-	what := []string{"What_Id"}
+	notes, files := relatedList{"Notes", "Notes", []string{"Parent_Id"}}, relatedList{"Attachments", "Attachments", []string{"Parent_Id"}}
+	activities := func(by string) []relatedList {
+		return []relatedList{notes, {"Calls", "Calls", []string{by}}, {"Tasks", "Tasks", []string{by}}, {"Events", "Events", []string{by}}, files}
+	}
 	switch m.API {
 	case "Contacts":
-		who := []string{"Who_Id"}
-		return []relatedList{{"Notes", "Notes", []string{"Parent_Id"}}, {"Calls", "Calls", who}, {"Tasks", "Tasks", who}, {"Events", "Events", who}, {"Deals", "Deals", []string{"Contact_Name"}}}
+		return append(activities("Who_Id"), relatedList{"Deals", "Deals", []string{"Contact_Name"}})
 	case "Accounts":
-		return []relatedList{
-			{"Notes", "Notes", []string{"Parent_Id"}}, {"Calls", "Calls", what}, {"Tasks", "Tasks", what}, {"Events", "Events", what},
-			{"Contacts", "Contacts", []string{"Account_Name"}}, {"Deals", "Deals", []string{"Account_Name"}},
-		}
+		return append(activities("What_Id"), relatedList{"Contacts", "Contacts", []string{"Account_Name"}}, relatedList{"Deals", "Deals", []string{"Account_Name"}})
 	case "Leads", "Deals":
-		return []relatedList{{"Notes", "Notes", []string{"Parent_Id"}}, {"Calls", "Calls", what}, {"Tasks", "Tasks", what}, {"Events", "Events", what}}
-	case "Notes":
+		return activities("What_Id")
+	case "Notes", "Attachments":
 		return nil
 	}
-	return []relatedList{{"Notes", "Notes", []string{"Parent_Id"}}}
+	return []relatedList{notes, files}
 }
 
 func (q *request) routeRelated(prefix string, m *module, id, name string) (operation, *problem) {
@@ -51,12 +50,6 @@ func (q *request) routeRelated(prefix string, m *module, id, name string) (opera
 			}
 		}
 		return q.verbs(template, by)
-	}
-	if m.API == "Deals" && name == "Contact_Roles" {
-		return q.verbs(template, map[string]operation{"GET": {
-			scopes: append(moduleScope("Deals", "READ"), moduleScope("Contacts", "READ")...), right: "View", module: "Deals",
-			run: func(q *request) answer { return q.contactRoles(id) },
-		}})
 	}
 	return operation{template: prefix + "/{module}/{id}/{related_list}"},
 		refuse(400, "INVALID_DATA", "the related list given seems to be invalid", map[string]any{"resource_path_index": 2})
@@ -101,64 +94,4 @@ func (q *request) addNotes(m *module, id string) answer {
 		return q.refusedWrite(invalidID(map[string]any{"resource_path_index": 1}))
 	}
 	return q.create(moduleByName("Notes"), &ref{m.API, id})
-}
-
-// Contact roles of a Deal live in the Deal's record, out of its fields' way.
-const rolesKey = "$contact_roles"
-
-var contactRoleNames = []string{"Developer/Evaluator", "Decision Maker", "Purchasing", "Executive Sponsor", "Engineering Lead", "Economic Decision Maker", "Product Management"}
-
-func (q *request) contactRoles(id string) answer {
-	r := q.org.find("Deals", id)
-	if r == nil {
-		return noContent()
-	}
-	fields, bad := q.fieldList()
-	if bad != nil {
-		return bad.answer()
-	}
-	roles, _ := r.Values[rolesKey].([]any)
-	var contacts []*record
-	for _, x := range roles {
-		m, _ := x.(map[string]any)
-		cid, _ := m["contact"].(string)
-		if c := q.org.find("Contacts", cid); c != nil {
-			contacts = append(contacts, c)
-		}
-	}
-	return q.page(contacts, fields, maxListed)
-}
-
-// putContactRole links a Contact to a Deal, with a role where one is given (Deal contact roles).
-func (q *request) putContactRole(dealID, contactID string) answer {
-	o := q.org
-	deal, contact := o.find("Deals", dealID), o.find("Contacts", contactID)
-	if deal == nil || contact == nil {
-		return q.refusedWrite(refuse(400, "INVALID_DATA", "the related id given seems to be invalid", map[string]any{"resource_path_index": 1}))
-	}
-	b := q.readBody(moduleByName("Deals"))
-	if b.refusal != nil {
-		return q.refusedWrite(b.refusal)
-	}
-	role := ""
-	if raw := b.items[0]["Contact_Role"]; raw != nil {
-		id, ok := idOf(raw)
-		for i := range contactRoleNames {
-			if ok && id == o.id(uint64(701+i)) {
-				role = id
-			}
-		}
-		if role == "" {
-			return q.answerAll([]result{failure(refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": "Contact_Role", "json_path": "$.data[0].Contact_Role"}))}, http.StatusOK)
-		}
-	}
-	old, _ := deal.Values[rolesKey].([]any)
-	list := []any{map[string]any{"contact": contactID, "role": role}}
-	for _, x := range old {
-		if m, _ := x.(map[string]any); m["contact"] != contactID {
-			list = append(list, x)
-		}
-	}
-	q.s.revise(q, deal, map[string]any{rolesKey: list}, "updated")
-	return jsonAnswer(200, map[string]any{"data": []result{{Code: "SUCCESS", Details: map[string]any{"id": contactID}, Message: "relation updated", Status: "success"}}})
 }

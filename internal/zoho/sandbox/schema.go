@@ -11,6 +11,7 @@ type module struct {
 	API, Singular, Plural string
 	NameField             string // what a lookup shows
 	DuplicateCheck        string // the system's field for upsert; "" = none (Kaizen 56)
+	Inner                 bool   // reached through other records only: no routes, metadata or tab of its own
 	Activity              bool   // Calls, Tasks, Events: hang on others by Who_Id and What_Id
 	fields                []field
 }
@@ -229,6 +230,10 @@ var modules = []module{
 		text("Note_Title", "Note Title", 120),
 		{API: "Note_Content", Label: "Note Content", Type: "textarea", Length: 65535},
 		{API: "Parent_Id", Label: "Parent ID", Type: "lookup", Length: 120, Lookup: "*"},
+	}, system())},
+	{API: "Attachments", Singular: "Attachment", Plural: "Attachments", NameField: "File_Name", Inner: true, fields: join([]field{
+		text("File_Name", "File Name", 250).readOnly(), typed("Size", "Size", "bigint").readOnly(),
+		{API: "Parent_Id", Label: "Parent ID", Type: "lookup", Length: 120, Lookup: "*", ReadOnly: true},
 	}, system())},
 }
 

@@ -30,6 +30,10 @@ type settings struct {
 	PipelineOptional   bool                `json:"pipeline_optional,omitempty"`    // Deals without Pipeline take the default one (mem)
 	CustomFields       int                 `json:"custom_fields,omitempty"`        // a module may have so many; 0 = the edition's, -1 = none
 	Hidden             map[string][]string `json:"hidden,omitempty"`               // module: fields that an administrator removed
+	Workflow           []workflowRule      `json:"workflow,omitempty"`             // run by writes whose trigger lets them
+	HideFromNumber     bool                `json:"hide_from_number,omitempty"`     // call preferences, also by PUT
+	HideToNumber       bool                `json:"hide_to_number,omitempty"`
+	AttachmentBytes    int                 `json:"attachment_bytes,omitempty"` // the largest file; 0 = 100 MB
 
 	// Picklists are module, field: the values an administrator left, in order. What API writes add comes after them.
 	Picklists map[string]map[string][]string `json:"picklists,omitempty"`
@@ -48,6 +52,7 @@ func (s settings) clone() settings {
 		return c
 	}
 	s.Required, s.Unique, s.NoPermission, s.Hidden, s.Blueprint = lists(s.Required), lists(s.Unique), lists(s.NoPermission), lists(s.Hidden), maps.Clone(s.Blueprint)
+	s.Workflow = slices.Clone(s.Workflow)
 	s.Picklists = maps.Clone(s.Picklists)
 	for module, fields := range s.Picklists {
 		s.Picklists[module] = lists(fields)
@@ -70,6 +75,9 @@ func (s settings) merge(body []byte) (settings, error) {
 	}
 	if _, ok := given["blueprint"]; ok {
 		out.Blueprint = nil
+	}
+	if _, ok := given["workflow"]; ok {
+		out.Workflow = nil
 	}
 	if _, ok := given["picklists"]; ok {
 		out.Picklists = nil
@@ -96,6 +104,11 @@ func (s settings) check() error {
 			if moduleByName(module) == nil {
 				return fmt.Errorf("no module %q", module)
 			}
+		}
+	}
+	for _, w := range s.Workflow {
+		if err := w.check(); err != nil {
+			return err
 		}
 	}
 	for module, fields := range s.Picklists {

@@ -22,6 +22,8 @@ var operations = []specification.Operation{
 	{Method: "GET", Path: "/settings/pipeline", File: "pipeline.json", As: "/settings/pipeline"},
 	{Method: "GET", Path: "/settings/related_lists", Older: "related_lists.json", As: "/crm/v8/settings/related_lists"},
 	{Method: "GET", Path: "/settings/call_preferences", File: "call_preferences.json", As: "/settings/call_preferences"},
+	{Method: "PUT", Path: "/settings/call_preferences", File: "call_preferences.json", As: "/settings/call_preferences"},
+	{Method: "GET", Path: "/settings/automation/assignment_rules/{id}", File: "assignment_rules.json", As: "/settings/automation/assignment_rules/{id}"},
 	{Method: "GET", Path: "/settings/automation/assignment_rules", File: "assignment_rules.json", As: "/settings/automation/assignment_rules"},
 	{Method: "GET", Path: "/{module}/search", File: "module_search.json", As: "/{module}/search"},
 	{Method: "POST", Path: "/{module}/upsert", File: "record.json", As: "/{module}/upsert"},
@@ -30,6 +32,20 @@ var operations = []specification.Operation{
 	{Method: "GET", Path: "/{module}/{id}/Notes", File: "related_notes.json", As: "/{parentRecordModule}/{parentRecordId}/Notes"},
 	{Method: "POST", Path: "/{module}/{id}/Notes", File: "related_notes.json", As: "/{parentRecordModule}/{parentRecordId}/Notes"},
 	{Method: "GET", Path: "/{module}/{id}/Contact_Roles", File: "deal_contact_roles.json", As: "/{module}/{dealId}/Contact_Roles"},
+	{Method: "GET", Path: "/Contacts/roles", Older: "contact_roles.json", As: "/crm/v8/Contacts/roles"},
+	{Method: "PUT", Path: "/{module}/{id}/Contact_Roles", File: "deal_contact_roles.json", As: "/{module}/{dealId}/Contact_Roles"},
+	{Method: "DELETE", Path: "/{module}/{id}/Contact_Roles", File: "deal_contact_roles.json", As: "/{module}/{dealId}/Contact_Roles"},
+	{Method: "GET", Path: "/{module}/{id}/Contact_Roles/{contact}", File: "deal_contact_roles.json", As: "/{module}/{dealId}/Contact_Roles/{contactId}"},
+	{Method: "DELETE", Path: "/{module}/{id}/Contact_Roles/{contact}", File: "deal_contact_roles.json", As: "/{module}/{dealId}/Contact_Roles/{contactId}"},
+	{Method: "GET", Path: "/{module}/{id}/Attachments", File: "attachments.json", As: "/{moduleApiName}/{recordId}/Attachments"},
+	{Method: "POST", Path: "/{module}/{id}/Attachments", File: "attachments.json", As: "/{moduleApiName}/{recordId}/Attachments"},
+	{Method: "GET", Path: "/{module}/{id}/Attachments/{attachment}", File: "attachments.json", As: "/{moduleApiName}/{recordId}/Attachments/{id}"},
+	{Method: "DELETE", Path: "/{module}/{id}/Attachments/{attachment}", File: "attachments.json", As: "/{moduleApiName}/{recordId}/Attachments/{id}"},
+	{Method: "POST", Path: "/{module}/actions/add_tags", File: "tags_actions.json", As: "/{module}/actions/add_tags"},
+	{Method: "POST", Path: "/{module}/{id}/actions/add_tags", File: "tags_actions.json", As: "/{module}/{id}/actions/add_tags"},
+	{Method: "POST", Path: "/{module}/{id}/actions/remove_tags", File: "tags_actions.json", As: "/{module}/{id}/actions/remove_tags"},
+	{Method: "POST", Path: "/{module}/actions/change_owner", File: "change_owner.json", As: "/{module}/actions/change_owner"},
+	{Method: "POST", Path: "/{module}/{id}/actions/change_owner", File: "change_owner.json", As: "/{module}/{record}/actions/change_owner"},
 	{Method: "PUT", Path: "/{module}/{id}/Contact_Roles/{contact}", File: "deal_contact_roles.json", As: "/{module}/{dealId}/Contact_Roles/{contactId}"},
 	{Method: "GET", Path: "/Leads/{id}/__conversion_options", Older: "conversion_option.json", As: "/crm/v8/Leads/{lead_id}/__conversion_options"},
 	{Method: "POST", Path: "/Leads/{id}/actions/convert", File: "convert.json", As: "/Leads/{leadId}/actions/convert"},
@@ -46,7 +62,7 @@ var operations = []specification.Operation{
 }
 
 // excuses are the places where the sandbox is right and Zoho's files are not.
-var excuses = append(layoutFields(), func() []specification.Excuse {
+var excuses = append(append(layoutFields(), manyOwners()...), func() []specification.Excuse {
 	const (
 		older     = "Zoho's older files describe it"
 		later     = "Zoho's later files describe it"
@@ -56,12 +72,19 @@ var excuses = append(layoutFields(), func() []specification.Excuse {
 		token     = "the files know no bad token; seen at the real API"
 		nodetails = "other files of this generation describe it"
 		details   = "the file lists nine codes and has the details of one"
+		memory    = "ten tags a record are known from memory only"
 		overlap   = "two of the file's alternatives are alike, so that whatever fits one fits both"
 		nowhere   = "in no file for this operation; other operations' have it"
 	)
 	return []specification.Excuse{
 		{Operation: "GET /settings/modules", Status: 200, Fault: "/modules/*/visible: is not described", Why: older},
 		{Operation: "GET /settings/modules/{id}", Status: 200, Fault: "/modules/*/visible: is not described", Why: older},
+		{Operation: "GET /users", Status: 400, Fault: "the status is not described", Why: nowhere},
+		{Operation: "GET /{module}/{id}/Attachments", Status: 204, Fault: "the status is not described", Why: nowhere},
+		{Operation: "POST /{module}/{id}/actions/add_tags", Status: 400, Fault: "/: 'oneOf' failed, subschemas 1, 5 matched", Why: overlap},
+		{Operation: "POST /{module}/{id}/actions/add_tags", Status: 400, Fault: "/code: LIMIT_EXCEEDED is not described", Why: memory},
+		{Operation: "POST /{module}/{id}/actions/add_tags", Status: 400, Fault: "/message: tags limit exceeded is not described", Why: memory},
+		{Operation: "POST /Leads/{id}/actions/convert", Status: 400, Fault: "/code: RECORD_LOCKED is not described", Why: nowhere},
 		{Operation: "POST /settings/fields", Status: 400, Fault: "/fields/*/details: 'oneOf' failed, subschemas 0, 1 matched", Why: overlap},
 		{Operation: "POST /settings/fields", Status: 400, Fault: "/code: FEATURE_NOT_SUPPORTED is not described", Why: nowhere},
 		{Operation: "POST /settings/fields", Status: 403, Fault: "the status is not described", Why: nowhere},
@@ -111,6 +134,14 @@ func layoutFields() (list []specification.Excuse) {
 	return list
 }
 
+// manyOwners: the owners of many records are changed in one request, and the newer file has an answer for one.
+func manyOwners() (list []specification.Excuse) {
+	for _, fault := range []string{"/code: is missing", "/details: is missing", "/message: is missing", "/status: is missing", "/data: is not described"} {
+		list = append(list, specification.Excuse{Operation: "POST /{module}/actions/change_owner", Status: 200, Fault: fault, Why: "the older file has an answer for each record"})
+	}
+	return list
+}
+
 // Every behaviour's test runs once more, and every answer it gets is held against Zoho's own description.
 func TestAnswersFitZohosSpecification(t *testing.T) {
 	files := specification.Open(t, specification.ForAnswers)
@@ -127,9 +158,11 @@ func TestAnswersFitZohosSpecification(t *testing.T) {
 			"30": TestBehaviour30UnknownPicklistValueIsAddedToTheList, "31": TestBehaviour31UniqueFieldsAndUpsert,
 			"32": TestBehaviour32DealsNeedPipelineAndItsStage, "33": TestBehaviour33BlueprintOwnsItsField, "34": TestBehaviour34Calls,
 			"35": TestBehaviour35CallsHangOnDealsAndNeverOnLeadsByWho, "36": TestBehaviour36TaskDatesAndMeetingVenues,
-			"37": TestBehaviour37NotesHangOnRecords, "38": TestBehaviour38ConversionHappensOnce, "39": TestBehaviour39AssignmentRulesByEdition,
+			"37": TestBehaviour37NotesHangOnRecords, "37b": TestBehaviour37AttachmentsHangOnRecords, "38": TestBehaviour38ConversionHappensOnce, "39": TestBehaviour39AssignmentRulesByEdition,
+			"39b": TestBehaviour39WorkflowRulesRunUnlessTheTriggerSaysNo, "42b": TestBehaviour42LockedRecordsRefuseEveryChange, "42c": TestBehaviour42DeletedAndMergedTargets,
+			"tags": TestTagsAreAddedAndTakenAway, "owner": TestOwnerIsChanged, "preferences": TestCallPreferencesAreKept, "users": TestUsersComeInPages,
 			"42": TestBehaviour42RecordsThatChangedOrAreGone, "metadata": TestMetadataNamesWhatClientsAskFor,
-			"fields": TestFieldOfOnesOwnIsMadeAndEnforced, "fields refused": TestFieldOfOnesOwnIsRefused, "settings": TestAnAdministratorChangesWhatAModuleIsLike, "roles": TestContactRoleLinksAContactToADeal,
+			"fields": TestFieldOfOnesOwnIsMadeAndEnforced, "fields refused": TestFieldOfOnesOwnIsRefused, "settings": TestAnAdministratorChangesWhatAModuleIsLike, "roles": TestContactRolesLinkContactsToADeal,
 			"what no behaviour asks for": readEverythingBack, "whole requests refused": refuseWholeRequests,
 		} {
 			t.Run(name, behaviour)

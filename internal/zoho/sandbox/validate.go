@@ -25,6 +25,7 @@ type draft struct {
 	changed map[string]bool
 	picks   [][2]string // field, value: to be added to the picklist once the record is stored
 	errors  []*problem
+	by      string // " by workflow", for the ledger
 }
 
 func (d *draft) path(api string) string { return fmt.Sprintf("$.data[%d].%s", d.at, api) }
@@ -71,6 +72,9 @@ func (d *draft) problem() *problem {
 // are fields that only the system writes.
 func (d *draft) read() {
 	d.changed = map[string]bool{}
+	if locked, ok := d.in[lockedKey].(bool); ok && d.byHand {
+		d.values[lockedKey] = locked
+	}
 	if se, ok := d.in["$se_module"].(string); ok {
 		if m := moduleByName(se); m != nil {
 			se = m.API
@@ -253,15 +257,18 @@ func (d *draft) tags(f *field, v any) any {
 		d.invalid(f.API, map[string]any{"expected_data_type": "jsonarray"})
 		return nil
 	}
+	if len(list) > maxTags {
+		d.fail("LIMIT_EXCEEDED", "tags limit exceeded", f.API, map[string]any{"limit": maxTags})
+		return nil
+	}
 	for _, x := range list {
-		tag, _ := x.(map[string]any)
-		name, ok := tag["name"].(string)
-		if !ok || name == "" {
+		name := tagName(x)
+		if name == "" {
 			d.invalid(f.API, map[string]any{"expected_data_type": "jsonobject"})
 			return nil
 		}
-		if utf8.RuneCountInString(name) > 25 {
-			d.invalid(f.API, map[string]any{"maximum_length": 25})
+		if utf8.RuneCountInString(name) > maxTagName {
+			d.invalid(f.API, map[string]any{"maximum_length": maxTagName})
 			return nil
 		}
 	}
@@ -351,7 +358,7 @@ func (d *draft) target(f *field, v any, id string) string {
 		return ""
 	}
 	m := moduleByName(name)
-	if m == nil || m.API == "Notes" || (f.API == "What_Id" && (m.Activity || m.API == "Contacts")) {
+	if m == nil || m.API == "Notes" || m.Inner || (f.API == "What_Id" && (m.Activity || m.API == "Contacts")) {
 		d.invalid("$se_module", nil)
 		return ""
 	}

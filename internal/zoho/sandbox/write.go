@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,6 +16,8 @@ const maxRecords = 100 // in one write
 type writeBody struct {
 	items   []map[string]any
 	check   []string // duplicate_check_fields
+	rules   bool     // workflow rules run
+	rule    string   // assignment rule, "" = none
 	refusal *problem
 }
 
@@ -40,7 +43,7 @@ func (q *request) readBody(m *module) writeBody {
 	if len(list) > maxRecords {
 		return bad(refuse(400, "LIMIT_EXCEEDED", "limit exceeded", map[string]any{"maximum_length": maxRecords, "api_name": "data", "json_path": "$.data"}))
 	}
-	b := writeBody{}
+	b := writeBody{rules: true}
 	for _, x := range list {
 		item, _ := x.(map[string]any) // nil: refused in its place
 		b.items = append(b.items, item)
@@ -49,6 +52,22 @@ func (q *request) readBody(m *module) writeBody {
 		if id, ok := idOf(lar); !ok || id != q.org.assignmentRule(m) {
 			return bad(refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": "lar_id", "json_path": "$.lar_id"}))
 		}
+		b.rule = q.org.assignmentRule(m)
+	}
+	if raw, given := top["trigger"]; given && raw != nil {
+		list, ok := raw.([]any)
+		if !ok {
+			return bad(refuse(400, "INVALID_DATA", "invalid data", map[string]any{"expected_data_type": "jsonarray", "api_name": "trigger", "json_path": "$.trigger"}))
+		}
+		for i, x := range list {
+			if name, ok := x.(string); !ok || !slices.Contains(triggers, name) {
+				return bad(refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": "trigger", "json_path": fmt.Sprintf("$.trigger[%d]", i), "supported_values": triggers}))
+			}
+		}
+		b.rules = slices.Contains(list, any("workflow"))
+	}
+	if p := features(top); p != nil {
+		return bad(p)
 	}
 	if fields, ok := top["duplicate_check_fields"].([]any); ok {
 		for _, f := range fields {
@@ -123,17 +142,43 @@ func (q *request) create(m *module, parent *ref) answer {
 		if parent != nil && item != nil {
 			item["Parent_Id"] = map[string]any{"id": parent.ID, "module": map[string]any{"api_name": parent.Module}}
 		}
-		out = append(out, q.createOne(m, item, i))
+		out = append(out, q.createOne(m, b, item, i))
 	}
 	return q.answerAll(out, http.StatusCreated)
 }
 
-func (q *request) createOne(m *module, item map[string]any, i int) result {
-	r, p := q.s.save(q, m, item, nil, i, false)
+func (q *request) createOne(m *module, b writeBody, item map[string]any, i int) result {
+	r, p := q.s.save(q, m, q.assigned(b, item), nil, i, false)
 	if p != nil {
 		return failure(p)
 	}
+	if b.rules {
+		q.s.workflows(q, r, "create")
+	}
 	return q.success(r, "record added")
+}
+
+// assigned is a record as the assignment rule of the request leaves it: with the rule's user for an owner.
+func (q *request) assigned(b writeBody, item map[string]any) map[string]any {
+	if b.rule == "" || item == nil {
+		return item
+	}
+	item = maps.Clone(item)
+	item["Owner"] = map[string]any{"id": q.org.ruleAssignee().ID}
+	return item
+}
+
+// features checks apply_feature_execution and skip_feature_execution: what may stand there is listed in the error of Insert records.
+func features(top map[string]any) *problem {
+	known := []string{"layout_rules", "range_validation", "assignment_rules", "function_validation_rule", "criteria_validation_rule", "global_map_dependency", "territory_subordinates"}
+	list, _ := top["apply_feature_execution"].([]any)
+	for i, x := range list {
+		named, _ := x.(map[string]any)
+		if name, _ := named["name"].(string); !slices.Contains(known, name) {
+			return refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": "name", "json_path": fmt.Sprintf("$.apply_feature_execution[%d].name", i), "supported_values": known})
+		}
+	}
+	return nil
 }
 
 func (q *request) refusedWrite(p *problem) answer {
@@ -210,7 +255,10 @@ func (s *Sandbox) commit(d *draft, o *org, m *module) *record {
 	if o.schema(m.API).field("Last_Activity_Time") != nil && !(d.byHand && d.changed["Last_Activity_Time"]) {
 		r.Values["Last_Activity_Time"] = r.Modified.Truncate(time.Second)
 	}
-	s.store(o, r, q, action)
+	if list, ok := r.Values["Tag"].([]any); ok && d.changed["Tag"] {
+		r.Values["Tag"] = s.tagged(o, m.API, list)
+	}
+	s.store(o, r, q, action+d.by)
 	if d.before == nil && (m.Activity || m.API == "Notes") {
 		for _, api := range []string{"Who_Id", "What_Id", "Parent_Id"} {
 			s.touch(o, r.ref(api), now)
@@ -230,6 +278,9 @@ func (s *Sandbox) commit(d *draft, o *org, m *module) *record {
 // stateForbids is what a record's own state refuses: converted, in a blueprint, changed since the client looked.
 func (d *draft) stateForbids() *problem {
 	q, r := d.q, d.before
+	if r.is(lockedKey) {
+		return recordLocked(r, "edit")
+	}
 	if r.is("Converted__s") {
 		return refuse(400, "CONVERTED_RECORD", "The record is converted", map[string]any{"id": r.ID})
 	}
@@ -286,7 +337,7 @@ func (q *request) update(m *module, pathID string) answer {
 			out = append(out, failure(invalidID(unknown)))
 			continue
 		}
-		out = append(out, q.updateOne(m, item, r, i))
+		out = append(out, q.updateOne(m, b, item, r, i))
 		if pathID != "" {
 			break
 		}
@@ -294,10 +345,13 @@ func (q *request) update(m *module, pathID string) answer {
 	return q.answerAll(out, http.StatusOK)
 }
 
-func (q *request) updateOne(m *module, item map[string]any, before *record, i int) result {
-	r, p := q.s.save(q, m, item, before, i, false)
+func (q *request) updateOne(m *module, b writeBody, item map[string]any, before *record, i int) result {
+	r, p := q.s.save(q, m, q.assigned(b, item), before, i, false)
 	if p != nil {
 		return failure(p)
+	}
+	if b.rules {
+		q.s.workflows(q, r, "edit")
 	}
 	return q.success(r, "record updated")
 }
@@ -335,10 +389,10 @@ func (q *request) upsert(m *module) answer {
 		}
 		var res result
 		if before != nil {
-			res = q.updateOne(m, item, before, i)
+			res = q.updateOne(m, b, item, before, i)
 			res.Action, res.DuplicateField = "update", &field
 		} else {
-			res = q.createOne(m, item, i)
+			res = q.createOne(m, b, item, i)
 			res.Action = "insert"
 		}
 		if res.Status == "error" {
@@ -382,8 +436,12 @@ func (q *request) deleteMany(m *module) answer {
 }
 
 func (q *request) deleted(m *module, id string) result {
-	if q.org.find(m.API, id) == nil {
+	r := q.org.find(m.API, id)
+	if r == nil {
 		return failure(invalidID(map[string]any{"id": id}))
+	}
+	if r.is(lockedKey) {
+		return failure(refuse(400, "RECORD_LOCKED", "Sorry, you cannot perform this operation as the record is locked.", map[string]any{"id": id}))
 	}
 	q.s.remove(q.org, id, q)
 	return result{Code: "SUCCESS", Details: map[string]any{"id": id}, Message: "record deleted", Status: "success", http: 200}

@@ -73,6 +73,9 @@ func (d described) answer(x Exchange) []string {
 	if err != nil || response.Value.Content[media] == nil {
 		return []string{fmt.Sprintf("content type %q is not described", x.Header.Get("Content-Type"))}
 	}
+	if media != "application/json" {
+		return nil // a file, of which nothing more is said
+	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(x.Body))
 	if err != nil {
 		return []string{"not JSON: " + err.Error()}

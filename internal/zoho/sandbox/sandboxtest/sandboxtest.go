@@ -242,6 +242,12 @@ func (c Control) Convert(org, leadID string) (contactID, accountID string) {
 	return out.Data[0].Details.Contacts.ID, accountID
 }
 
+// Merge joins a record into another as a person would: the first id is gone, what led to it leads to the second.
+func (c Control) Merge(org, module, id, into string) {
+	c.t.Helper()
+	c.Do("POST", on("records/"+module+"/"+id+"/merge", org), map[string]string{"into": into}, nil)
+}
+
 // Match is which requests a fault strikes.
 type Match struct {
 	Method string `json:"method,omitempty"`
