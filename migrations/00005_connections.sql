@@ -25,6 +25,8 @@ CREATE TABLE connections (
     refresh_failures  integer     NOT NULL DEFAULT 0, -- in a row
     probe             jsonb       NOT NULL DEFAULT '[]', -- per module: what may be read, created, updated
     probed_at         timestamptz,
+    abilities         jsonb       NOT NULL DEFAULT '[]', -- what the edition has, found by asking with the probe
+    marker_refused    jsonb       NOT NULL DEFAULT '{}', -- per module: why Zoho would not make the field that prevents doubles
     last_success_at   timestamptz,
     CONSTRAINT connections_pkey PRIMARY KEY (tenant_id),
     CONSTRAINT connections_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
@@ -43,6 +45,7 @@ CREATE TABLE consents (
     person_id    uuid        NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     used_at      timestamptz,
+    adds_marker  boolean     NOT NULL DEFAULT false, -- it also asked to add the field that prevents doubles
     code_hash    bytea,                -- SHA-256 of the grant code that it was used with
     outcome      text        NOT NULL DEFAULT '', -- what came of it; empty while it is being exchanged
     reason       text        NOT NULL DEFAULT '', -- in words, when it failed

@@ -101,6 +101,8 @@ type Connection struct {
 	Scopes        []string
 	Probe         []ModuleProbe
 	ProbedAt      time.Time
+	Abilities     []Ability         // of the organisation's edition, as the probe found them
+	MarkerRefused map[string]string // per module: why Zoho would not make the field that prevents doubles
 	LastSuccessAt time.Time
 	CreditsUsed   int // by Hookline, in the last 24 hours
 	CreditsLimit  int // of the organisation, in any 24 hours, at least
@@ -136,7 +138,7 @@ func (c *Connections) Read(ctx context.Context, tx pgx.Tx, t tenant.ID) (Connect
 	err := tx.QueryRow(ctx, `
 		SELECT status, reason, data_centre, org_id, org_name, org_domain, edition, org_users, currency,
 		       org_time_zone, org_country, zoho_user, connected_by, connected_at, scopes, probe, probed_at,
-		       last_success_at,
+		       abilities, marker_refused, last_success_at,
 		       (SELECT COALESCE(sum(used), 0) FROM credits
 		         WHERE credits.tenant_id = @tenant AND credits.org_id = connections.org_id
 		           AND hour > now() - interval '24 hours')
@@ -144,7 +146,7 @@ func (c *Connections) Read(ctx context.Context, tx pgx.Tx, t tenant.ID) (Connect
 		 WHERE tenant_id = @tenant`, pgx.StrictNamedArgs{"tenant": t.UUID()}).
 		Scan(&status, &r.Reason, &centre, &r.OrgID, &r.OrgName, &r.OrgDomain, &r.Edition, &r.Users, &r.Currency,
 			&r.TimeZone, &r.Country, &r.ZohoUser, &r.ConnectedBy, &connectedAt, &r.Scopes, &probe, &probedAt,
-			&lastAnswer, &r.CreditsUsed)
+			&r.Abilities, &r.MarkerRefused, &lastAnswer, &r.CreditsUsed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Connection{Status: NotConnected}, nil
 	}

@@ -43,13 +43,23 @@ const (
 
 // Outcome is how a consent ended, with the reason in words where it is not Linked.
 type Outcome struct {
-	Result Result
-	Reason string
+	Result     Result
+	Reason     string
+	AddsMarker bool // Linked, and asked for by BeginMarker
 }
 
 // Begin starts a consent and gives the URL at Zoho that the person's browser goes to. The way back is bound to
 // this session, tenant and person, works once and for ten minutes.
 func (c *Connections) Begin(ctx context.Context, t tenant.ID, who Actor, session []byte) (string, error) {
+	return c.begin(ctx, t, who, session, false)
+}
+
+// BeginMarker is Begin with the one more right that AddMarkers needs.
+func (c *Connections) BeginMarker(ctx context.Context, t tenant.ID, who Actor, session []byte) (string, error) {
+	return c.begin(ctx, t, who, session, true)
+}
+
+func (c *Connections) begin(ctx context.Context, t tenant.ID, who Actor, session []byte, marker bool) (string, error) {
 	if c.oauth.ID == "" {
 		return "", fault.New(fault.Invalid, "This installation has no Zoho client yet. Whoever runs it must set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET.")
 	}
@@ -64,15 +74,23 @@ func (c *Connections) Begin(ctx context.Context, t tenant.ID, who Actor, session
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO consents (tenant_id, state_hash, session_hash, person_id)
-			VALUES (@tenant, @state, @session, @person)`,
-			pgx.StrictNamedArgs{"tenant": t.UUID(), "state": hashOf(state), "session": session, "person": who.Person})
+			INSERT INTO consents (tenant_id, state_hash, session_hash, person_id, adds_marker)
+			VALUES (@tenant, @state, @session, @person, @marker)`,
+			pgx.StrictNamedArgs{"tenant": t.UUID(), "state": hashOf(state), "session": session, "person": who.Person, "marker": marker})
 		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("beginning a consent of %s: %w", t, err)
 	}
-	return zoho.ConsentURL(c.client.Centres().Start(), c.oauth.ID, c.redirect, state, Scopes()), nil
+	return zoho.ConsentURL(c.client.Centres().Start(), c.oauth.ID, c.redirect, state, asked(marker)), nil
+}
+
+// asked are the scopes that a consent asks for.
+func asked(marker bool) []string {
+	if marker {
+		return append(Scopes(), markerScope)
+	}
+	return Scopes()
 }
 
 // Finish takes what came back. A callback that is not ours to take, or that names hosts which are not one row of
@@ -80,7 +98,8 @@ func (c *Connections) Begin(ctx context.Context, t tenant.ID, who Actor, session
 // twice at once, as by a double click, gives both the same Outcome.
 func (c *Connections) Finish(ctx context.Context, t tenant.ID, who Actor, session []byte, back Callback) (Outcome, error) {
 	state := hashOf(back.State)
-	if err := c.take(ctx, t, who, session, state, back); err != nil {
+	marker, err := c.take(ctx, t, who, session, state, back)
+	if err != nil {
 		if errors.Is(err, errTwice) {
 			return c.await(ctx, t, state)
 		}
@@ -90,39 +109,41 @@ func (c *Connections) Finish(ctx context.Context, t tenant.ID, who Actor, sessio
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 60*time.Second)
 	defer cancel()
 	if back.Error != "" {
-		o := Outcome{Cancelled, cancelReason(back.Error)}
+		o := Outcome{Result: Cancelled, Reason: cancelReason(back.Error)}
 		return o, c.settle(ctx, t, state, o, nil)
 	}
 	centre, ok := c.client.Centres().ByLocation(back.Location)
 	if !ok || back.AccountsServer != centre.Accounts {
-		o := Outcome{Unlinked, "The answer did not come from one of Zoho's data centres."}
+		o := Outcome{Result: Unlinked, Reason: "The answer did not come from one of Zoho's data centres."}
 		if err := c.settle(ctx, t, state, o, nil); err != nil {
 			return o, err
 		}
 		return o, c.refuse(ctx, t, who, "This answer did not come from one of Zoho's data centres, so Hookline did not use it. Nothing was saved. Start again from the Zoho page.",
 			map[string]any{"location": clip(back.Location), "accounts_server": clip(back.AccountsServer)})
 	}
-	return c.complete(ctx, t, who, state, centre, seal.Secret(back.Code))
+	o, err := c.complete(ctx, t, who, state, centre, seal.Secret(back.Code), asked(marker))
+	o.AddsMarker = marker && o.Result == Linked
+	return o, err
 }
 
 var errTwice = errors.New("this callback is being handled already")
 
-// take uses up a state, or says why it cannot be used.
-func (c *Connections) take(ctx context.Context, t tenant.ID, who Actor, session, state []byte, back Callback) error {
+// take uses up a state, or says why it cannot be used. It reports whether the consent was begun to add the marker.
+func (c *Connections) take(ctx context.Context, t tenant.ID, who Actor, session, state []byte, back Callback) (marker bool, err error) {
 	const fresh, twice, used, old, foreign = "fresh", "twice", "used", "old", "foreign"
 	verdict := foreign
-	err := c.db.InTenant(ctx, t, func(tx pgx.Tx) error {
+	err = c.db.InTenant(ctx, t, func(tx pgx.Tx) error {
 		args := pgx.StrictNamedArgs{"tenant": t.UUID(), "state": state, "session": session, "person": who.Person, "code": hashOf(back.Code)}
-		tag, err := tx.Exec(ctx, `
+		err := tx.QueryRow(ctx, `
 			UPDATE consents SET used_at = now(), code_hash = @code
 			 WHERE tenant_id = @tenant AND state_hash = @state AND session_hash = @session AND person_id = @person
-			   AND used_at IS NULL AND created_at > now() - interval '10 minutes'`, args)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 1 {
+			   AND used_at IS NULL AND created_at > now() - interval '10 minutes'
+			RETURNING adds_marker`, args).Scan(&marker)
+		if err == nil {
 			verdict = fresh
-			return nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
 		}
 		err = tx.QueryRow(ctx, `
 			SELECT CASE WHEN used_at IS NULL THEN 'old'
@@ -137,19 +158,19 @@ func (c *Connections) take(ctx context.Context, t tenant.ID, who Actor, session,
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("taking a consent of %s: %w", t, err)
+		return false, fmt.Errorf("taking a consent of %s: %w", t, err)
 	}
 	switch verdict {
 	case fresh:
-		return nil
+		return marker, nil
 	case twice:
-		return errTwice
+		return false, errTwice
 	case used:
-		return c.refuse(ctx, t, who, "This answer from Zoho was used before. Nothing was changed. To connect again, start from the Zoho page.", map[string]any{"state": used})
+		return false, c.refuse(ctx, t, who, "This answer from Zoho was used before. Nothing was changed. To connect again, start from the Zoho page.", map[string]any{"state": used})
 	case old:
-		return c.refuse(ctx, t, who, "Connecting took longer than ten minutes, so this answer no longer counts. Nothing was saved. Start again from the Zoho page.", map[string]any{"state": old})
+		return false, c.refuse(ctx, t, who, "Connecting took longer than ten minutes, so this answer no longer counts. Nothing was saved. Start again from the Zoho page.", map[string]any{"state": old})
 	}
-	return c.refuse(ctx, t, who, "This answer from Zoho belongs to another browser, workspace or person, so Hookline did not use it. Nothing was saved. If you began it, start again from the Zoho page.", map[string]any{"state": foreign})
+	return false, c.refuse(ctx, t, who, "This answer from Zoho belongs to another browser, workspace or person, so Hookline did not use it. Nothing was saved. If you began it, start again from the Zoho page.", map[string]any{"state": foreign})
 }
 
 // refuse records that a callback was refused and gives the fault to answer with.
@@ -231,7 +252,7 @@ func (c *Connections) await(ctx context.Context, t tenant.ID, state []byte) (Out
 		}
 		select {
 		case <-ctx.Done():
-			return Outcome{Unlinked, "Connecting did not come to an end. Look at the Zoho page and start again if it is not connected."}, nil
+			return Outcome{Result: Unlinked, Reason: "Connecting did not come to an end. Look at the Zoho page and start again if it is not connected."}, nil
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -248,18 +269,19 @@ type consented struct {
 	User    string
 }
 
-// complete turns a grant code into a link. The state is nil for programs, which have none.
-func (c *Connections) complete(ctx context.Context, t tenant.ID, who Actor, state []byte, centre zoho.Centre, code seal.Secret) (Outcome, error) {
-	got, err := c.exchange(ctx, centre, code)
+// complete turns a grant code into a link. The state is nil for programs, which have none. The scopes are those that were
+// asked for.
+func (c *Connections) complete(ctx context.Context, t tenant.ID, who Actor, state []byte, centre zoho.Centre, code seal.Secret, scopes []string) (Outcome, error) {
+	got, err := c.exchange(ctx, centre, code, scopes)
 	if lie, ok := errors.AsType[*lyingAnswer](err); ok {
-		o := Outcome{Unlinked, "Zoho's answer named a host that is not the data centre's, so Hookline did not use it. Nothing was saved; try again, and tell us if it stays."}
+		o := Outcome{Result: Unlinked, Reason: "Zoho's answer named a host that is not the data centre's, so Hookline did not use it. Nothing was saved; try again, and tell us if it stays."}
 		return o, c.settle(ctx, t, state, o, func(tx pgx.Tx) error { return c.fail(ctx, tx, t, who, centre, o.Reason, lie) })
 	}
 	if err != nil {
 		if e, ok := errors.AsType[*zoho.Error](err); ok && (e.Class == zoho.Operator || e.Class == zoho.OurBug) {
 			c.log.ErrorContext(ctx, "zoho refuses this program's client", "tenant", t.String(), "data_centre", centre.Location, "err", err)
 		}
-		o := Outcome{Unlinked, failReason(err)}
+		o := Outcome{Result: Unlinked, Reason: failReason(err)}
 		return o, c.settle(ctx, t, state, o, nil)
 	}
 	var o Outcome
@@ -297,19 +319,22 @@ type lyingAnswer struct{ claimed string }
 func (l *lyingAnswer) Error() string { return "the token answer names a foreign api_domain" }
 
 // exchange asks for tokens at the checked centre and looks whose they are. Tokens that will not be used are revoked.
-func (c *Connections) exchange(ctx context.Context, centre zoho.Centre, code seal.Secret) (consented, error) {
+func (c *Connections) exchange(ctx context.Context, centre zoho.Centre, code seal.Secret, scopes []string) (consented, error) {
 	grant, err := c.client.Exchange(ctx, centre, c.oauth, c.redirect, code, nil)
 	if err != nil {
 		return consented{}, err
 	}
-	got, err := c.look(ctx, centre, grant)
+	if len(grant.Scopes) == 0 {
+		grant.Scopes = scopes // older answers do not list them; a missing one shows in the probe
+	}
+	got, err := c.whose(ctx, centre, grant)
 	if err != nil && grant.Refresh != "" {
 		c.revoke(ctx, centre, grant.Refresh)
 	}
 	return got, err
 }
 
-func (c *Connections) look(ctx context.Context, centre zoho.Centre, grant zoho.Grant) (consented, error) {
+func (c *Connections) whose(ctx context.Context, centre zoho.Centre, grant zoho.Grant) (consented, error) {
 	if grant.APIDomain != centre.API {
 		return consented{}, &lyingAnswer{clip(grant.APIDomain)}
 	}
@@ -326,9 +351,6 @@ func (c *Connections) look(ctx context.Context, centre zoho.Centre, grant zoho.G
 	user, err := api.CurrentUser(ctx)
 	if err != nil {
 		return consented{}, fmt.Errorf("reading who consented: %w", err)
-	}
-	if len(grant.Scopes) == 0 {
-		grant.Scopes = Scopes() // older answers do not list them; a missing one shows in the probe
 	}
 	name := user.Name
 	if user.Email != "" {
@@ -383,7 +405,7 @@ func (c *Connections) save(ctx context.Context, tx pgx.Tx, t tenant.ID, who Acto
 		       org_country = EXCLUDED.org_country, zoho_user = EXCLUDED.zoho_user, connected_by = EXCLUDED.connected_by,
 		       connected_at = EXCLUDED.connected_at, scopes = EXCLUDED.scopes, refresh_sealed = EXCLUDED.refresh_sealed,
 		       access_sealed = EXCLUDED.access_sealed, access_expires_at = EXCLUDED.access_expires_at,
-		       last_success_at = EXCLUDED.last_success_at, probe = '[]', probed_at = NULL,
+		       last_success_at = EXCLUDED.last_success_at, probe = '[]', probed_at = NULL, abilities = '[]', marker_refused = '{}',
 		       -- a refresh of the replaced token that is still on its way must not be stored
 		       refresh_fence = c.refresh_fence + 1, refresh_until = NULL, refresh_after = NULL, refresh_failures = 0`,
 		pgx.StrictNamedArgs{
@@ -595,7 +617,7 @@ func (c *Connections) Disconnect(ctx context.Context, t tenant.ID, who Actor) (c
 			UPDATE connections
 			   SET status = 'disconnected', reason = @reason, refresh_sealed = NULL, access_sealed = NULL,
 			       access_expires_at = NULL, refresh_fence = refresh_fence + 1, refresh_until = NULL, refresh_after = NULL,
-			       refresh_failures = 0, probe = '[]', probed_at = NULL, scopes = '{}'
+			       refresh_failures = 0, probe = '[]', probed_at = NULL, abilities = '[]', marker_refused = '{}', scopes = '{}'
 			 WHERE tenant_id = @tenant AND status <> 'disconnected'`,
 			pgx.StrictNamedArgs{"tenant": t.UUID(), "reason": "Disconnected by " + who.Name + "."})
 		if err != nil {

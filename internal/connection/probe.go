@@ -29,17 +29,30 @@ type RightProbe struct {
 }
 
 // probed are the modules whose rights a call's delivery depends on.
-var probed = []string{"Leads", "Contacts", "Deals", "Calls", "Tasks"}
+var probed = []string{"Leads", "Contacts", "Accounts", "Deals", "Calls", "Tasks", "Notes"}
 
-// Probe asks Zoho, module by module, what the link may do, and keeps the answers. Creating and updating are read
-// from the profile's permissions and the granted scopes: nothing is written to find out. Six credits.
+// Ability is something that an organisation's edition may have or not, found by asking and not by the edition's name.
+type Ability struct {
+	Name  string `json:"name"`
+	Has   bool   `json:"has"`
+	Known bool   `json:"known"` // false: it could not be asked
+	Words string `json:"words"` // what was found
+}
+
+// Probe asks Zoho, module by module, what the link may do, and what the edition has, and keeps the answers. Creating and
+// updating are read from the profile's permissions and the granted scopes: nothing is written to find out. Ten credits.
 func (c *Connections) Probe(ctx context.Context, t tenant.ID) error {
 	linked, err := c.Get(ctx, t)
 	if err != nil {
 		return err
 	}
 	var results []ModuleProbe
+	var abilities []Ability
+	var org zoho.Org
 	err = c.asOurselves(ctx, t, linked.OrgID, func(api *zoho.API) error {
+		if org, err = api.Org(ctx); err != nil {
+			return err
+		}
 		modules, err := api.Modules(ctx)
 		if err != nil {
 			return err
@@ -51,6 +64,11 @@ func (c *Connections) Probe(ctx context.Context, t tenant.ID) error {
 			}
 			results = append(results, judge(name, modules, linked.Scopes, err))
 		}
+		rules, err := api.AssignmentRules(ctx, "Leads")
+		if e, ok := errors.AsType[*zoho.Error](err); err != nil && (!ok || !tells(e.Class)) {
+			return err
+		}
+		abilities = []Ability{assignment(rules, err), blueprint(modules)}
 		return nil
 	})
 	if err != nil {
@@ -62,15 +80,48 @@ func (c *Connections) Probe(ctx context.Context, t tenant.ID) error {
 	}
 	err = c.db.InTenant(ctx, t, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			UPDATE connections SET probe = @probe, probed_at = now()
-			 WHERE tenant_id = @tenant AND org_id = @org AND status = 'connected'`,
-			pgx.StrictNamedArgs{"tenant": t.UUID(), "org": linked.OrgID, "probe": stored})
+			UPDATE connections
+			   SET probe = @probe, probed_at = now(), abilities = @abilities, edition = @edition, org_users = @users
+			 WHERE tenant_id = @tenant AND org_id = @org AND org_id = @seen AND status = 'connected'`,
+			pgx.StrictNamedArgs{"tenant": t.UUID(), "org": linked.OrgID, "seen": org.ID, "probe": stored, "abilities": abilities,
+				"edition": org.Edition, "users": org.Users})
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("keeping the probe of %s: %w", t, err)
 	}
 	return nil
+}
+
+// assignment is what asking for assignment rules found.
+func assignment(rules []zoho.AssignmentRule, err error) Ability {
+	a := Ability{Name: "Assignment rules", Known: true}
+	e, refused := errors.AsType[*zoho.Error](err)
+	switch {
+	case refused && e.Class == zoho.Unsupported:
+		a.Words = "not in this edition: name owners in the mapping"
+	case err != nil:
+		a.Known, a.Words = false, "could not be asked: "+missingOf(err, "Leads")
+	case len(rules) == 0:
+		a.Has, a.Words = true, "none made yet for Leads"
+	default:
+		names := make([]string, len(rules))
+		for i, r := range rules {
+			names[i] = r.Name
+		}
+		a.Has, a.Words = true, strings.Join(names, ", ")
+	}
+	return a
+}
+
+// blueprint is what Zoho says of Deals among its modules.
+func blueprint(modules []zoho.Module) Ability {
+	for _, m := range modules {
+		if m.APIName == "Deals" && m.Blueprint {
+			return Ability{Name: "Blueprint", Known: true, Has: true, Words: "Deals can be in one: their stage then moves by its transitions"}
+		}
+	}
+	return Ability{Name: "Blueprint", Known: true, Words: "not for Deals in this edition"}
 }
 
 // tells reports whether a refusal says something about rights, and not about the moment.

@@ -42,7 +42,7 @@ func (c *Connections) ConnectSandbox(ctx context.Context, t tenant.ID, who Actor
 	if !ok || grant.AccountsServer != centre.Accounts {
 		return fmt.Errorf("the sandbox at %s answers for %q, which is not in this program's table", base, grant.AccountsServer)
 	}
-	o, err := c.complete(ctx, t, who, nil, centre, seal.Secret(grant.Code))
+	o, err := c.complete(ctx, t, who, nil, centre, seal.Secret(grant.Code), Scopes())
 	if err != nil {
 		return err
 	}

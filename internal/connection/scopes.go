@@ -120,5 +120,9 @@ func Words(scopes []string) []AccessLine {
 		}
 		line.Missing = strings.TrimPrefix(line.Missing+", "+o.scope, ", ")
 	}
-	return append(lines, settings, search)
+	lines = append(lines, settings, search)
+	if granted(scopes, markerScope) {
+		lines = append(lines, AccessLine{What: "Fields", Rights: "create", Why: "to add the field that makes doubles impossible, as you asked"})
+	}
+	return lines
 }

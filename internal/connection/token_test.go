@@ -278,7 +278,7 @@ func TestCreditsOfOurOwnRequestsAreCounted(t *testing.T) {
 	if err := w.link.Probe(t.Context(), w.tenant); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.get().CreditsUsed - before; n != 6 {
+	if n := w.get().CreditsUsed - before; n != 10 {
 		t.Errorf("counted %d credits", n)
 	}
 }

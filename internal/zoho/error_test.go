@@ -235,30 +235,46 @@ func TestNoErrorIsSeenWhereZohoSaidYes(t *testing.T) {
 	}
 }
 
-// FuzzError holds what must be true of any bytes: no panic, a class for every failure, and a write whose answer
-// is not understood never counts as safe to repeat.
+// FuzzError holds what must be true of any bytes: no panic, a class for every failure, and a write counts as safe to
+// repeat only where Zoho says so in words that are known.
 func FuzzError(f *testing.F) {
-	f.Add(400, []byte(`{"data":[{"code":"INVALID_DATA","details":{"api_name":"X"}}]}`), true)
-	f.Add(429, []byte(`{"code":429,"error":"TOO_MANY_REQUESTS","details":[]}`), false)
 	f.Add(200, []byte(`{"data":[{"code":{"a":1},"details":"x","status":[]}]}`), true)
 	f.Add(500, []byte(`<html>`), true)
+	f.Add(200, []byte(`{"error":"invalid_code"}`), false)
+	for _, r := range refusals {
+		f.Add(r.status, []byte(r.body), true)
+		f.Add(r.status, []byte(`{"data":[`+r.body+`]}`), false)
+	}
+	api := &API{client: NewClient(Options{Centres: Production()})}
 	f.Fuzz(func(t *testing.T, status int, body []byte, write bool) {
 		a := answer{status: status, header: http.Header{}, body: body, write: write}
-		e := decodeError(a, time.Unix(0, 0))
-		if e == nil {
-			if status < 200 || status > 299 {
-				t.Fatalf("status %d taken for a yes", status)
+		if doc, err := decodeObject(body); err == nil {
+			if oauthError(a, doc).Class == "" {
+				t.Fatal("no class")
 			}
-			return
+			readField(doc)
 		}
-		if e.Class == "" {
-			t.Fatal("no class")
+		errs := []*Error{decodeError(a, time.Unix(0, 0))}
+		if errs[0] == nil && !a.good() {
+			t.Fatalf("status %d taken for a yes", status)
 		}
-		if write && status >= 500 && e.Class != Unknown && e.Class != Limited {
-			t.Fatalf("a write answered %d is %s", status, e.Class)
+		results, ok := readResults(a, 1, api)
+		if ok {
+			errs = append(errs, results[0].Err)
 		}
-		_ = e.Error()
-		readResults(a, 1, &API{client: NewClient(Options{Centres: Production()})})
+		for _, e := range errs {
+			if e == nil {
+				continue
+			}
+			known := classes[e.Code] == e.Class
+			switch {
+			case e.Error() == "" || e.Class == "":
+				t.Fatal("no class")
+			case !write || e.Class == Unknown || known && (status < 500 || e.Class == Limited):
+			case status >= 500, e.Class == Transient, e.Class == Limited && status != 429, e.Class == Token && status != 401:
+				t.Fatalf("a write answered %d %q is %s", status, e.Code, e.Class)
+			}
+		}
 	})
 }
 

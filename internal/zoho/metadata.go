@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -41,6 +42,7 @@ type Module struct {
 	Creatable bool
 	Editable  bool
 	Visible   bool // not hidden by the organisation
+	Blueprint bool // its records can be in a Blueprint
 }
 
 // Field is one field of a module (Zoho's API, "Fields metadata").
@@ -58,7 +60,8 @@ type Field struct {
 	Custom        bool
 	Unique        bool
 	Picklist      []Pick
-	LookupModule  string // of a lookup: the module it points to
+	Gone          []string `json:",omitempty"` // values that the picklist had at an earlier look
+	LookupModule  string   // of a lookup: the module it points to
 }
 
 // Usable reports whether a mapping may target the field.
@@ -104,7 +107,39 @@ type Metadata struct {
 	Fields    []Field
 	Required  []string   // api_names that the default layout demands beyond the system's
 	Pipelines []Pipeline // Deals only
+	Gone      []string   `json:",omitempty"` // api_names of fields that were there at an earlier look
 	FetchedAt time.Time
+}
+
+// maxGone bounds how many vanished values of one picklist are remembered: the newest.
+const maxGone = 100
+
+// Since marks what has vanished since an earlier look: fields, and values of picklists. What comes back is no longer gone.
+func (m *Metadata) Since(earlier Metadata) {
+	m.Gone = nil
+	for _, name := range earlier.Gone {
+		if _, back := m.Field(name); !back {
+			m.Gone = append(m.Gone, name)
+		}
+	}
+	for _, before := range earlier.Fields {
+		at := slices.IndexFunc(m.Fields, func(f Field) bool { return f.APIName == before.APIName })
+		if at < 0 {
+			m.Gone = append(m.Gone, before.APIName)
+			continue
+		}
+		values := slices.Clone(before.Gone)
+		for _, p := range before.Picklist {
+			values = append(values, p.Value)
+		}
+		now := &m.Fields[at]
+		for _, v := range values {
+			if !slices.ContainsFunc(now.Picklist, func(p Pick) bool { return p.Value == v }) {
+				now.Gone = append(now.Gone, v)
+			}
+		}
+		now.Gone = now.Gone[max(0, len(now.Gone)-maxGone):]
+	}
 }
 
 // Field finds a field by its api_name.
@@ -179,6 +214,7 @@ func (a *API) Modules(ctx context.Context) ([]Module, error) {
 			APIName: text(o["api_name"]), Singular: text(o["singular_label"]), Plural: text(o["plural_label"]),
 			Supported: truth(o["api_supported"]), Viewable: truth(o["viewable"]), Creatable: truth(o["creatable"]),
 			Editable: truth(o["editable"]), Visible: text(o["status"]) == "" || text(o["status"]) == "visible",
+			Blueprint: truth(o["isBlueprintSupported"]),
 		})
 	})
 	return modules, err

@@ -2,7 +2,9 @@ package zoho_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,8 @@ var operations = []specification.Operation{
 	{Method: "GET", Path: "/settings/modules", File: "modules.json", As: "/crm/v8/settings/modules"},
 	{Method: "GET", Path: "/settings/fields", File: "fields.json", As: "/crm/v8/settings/fields"},
 	{Method: "GET", Path: "/settings/layouts", File: "layouts.json", As: "/crm/v8/settings/layouts"},
+	{Method: "POST", Path: "/settings/fields", File: "fields.json", As: "/crm/v8/settings/fields"},
+	{Method: "GET", Path: "/settings/automation/assignment_rules", File: "assignment_rules.json", As: "/crm/v8/settings/automation/assignment_rules"},
 	{Method: "GET", Path: "/settings/pipeline", File: "pipeline.json", As: "/crm/v8/settings/pipeline"},
 	{Method: "POST", Path: "/coql", File: "coql.json", As: "/crm/v8/coql"},
 	{Method: "GET", Path: "/{module}/search", File: "module_search.json", As: "/crm/v8/{module}/search"},
@@ -38,8 +42,24 @@ var excuses = func() []specification.Excuse {
 			Operation: "POST /{module}", Fault: "/data/*/Tag/*/" + key + `: property "` + key + `" is missing`, Why: "a tag is given by its name; the file asks for a tag as answers show it",
 		})
 	}
+	for _, key := range strings.Fields(demanded) {
+		list = append(list, specification.Excuse{
+			Operation: "POST /settings/fields", Fault: "/fields/*/" + key + `: property "` + key + `" is missing`, Why: "the file asks for a field as answers show it; the newer generation for a label and a type",
+		})
+	}
 	return list
 }()
+
+// demanded is what the older file wants of every new field.
+const demanded = `
+		_update_existing_records additional_column allowed_modules api_name associated_module association_details auto_number autonumber
+		available_in_user_layout blueprint_supported businesscard_supported category colour_code_enabled_by_system column_name common.picklist
+		convert_mapping created_source created_time crypt currency custom_field customizable_properties decimal_place display_field display_label
+		display_type email_parser enable_colour_code external field_read_only file_upolad_optionlist filterable formula hipaa_compliance
+		hipaa_compliance_enabled history_tracking id json_type layout_associations lookup mass_update modified_time multi_module_lookup
+		multiselectlookup multiuserlookup number_separator operation_type pick_list_values pick_list_values_sorted_lexically profiles
+		quick_sequence_number read_only refer_from_field rollup_summary searchable separator sharing_properties show_type sortable static_field
+		sub_module subform system_mandatory textarea tooltip type ui_type view_type virtual_field visible webhook`
 
 // Every method of the client runs against the sandbox, with records such as a call leaves behind, and every request is held
 // against Zoho's own description.
@@ -87,6 +107,18 @@ func everyMethod(t *testing.T, api *zoho.API) {
 	}
 	_, err = api.Pipelines(ctx)
 	ok(err)
+
+	_, err = api.AssignmentRules(ctx, "Leads")
+	ok(err)
+	ok(api.CreateUniqueText(ctx, "Calls", "Hookline Ref", 60))
+	if e, is := errors.AsType[*zoho.Error](api.CreateUniqueText(ctx, "Calls", "Hookline Ref", 60)); !is || e.Class != zoho.Duplicate {
+		t.Errorf("a field that is there: %v", e)
+	}
+	calls, err := api.Metadata(ctx, "Calls")
+	ok(err)
+	if f, there := calls.Field("Hookline_Ref"); !there || !f.Unique || f.Length != 60 {
+		t.Errorf("the field is %+v", f)
+	}
 
 	create := func(module string, rec zoho.Record, opts zoho.WriteOptions) string {
 		t.Helper()
