@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hookline/internal/mapping"
+	"hookline/internal/routing"
 	"hookline/internal/zoho"
 )
 
@@ -105,6 +106,12 @@ func causeOfRefusal(e *zoho.Error, module, slot string, md zoho.Metadata) *Cause
 	case zoho.Permission, zoho.Unsupported, zoho.Scope:
 		c.Link = "/zoho"
 	}
+	if slot == routing.SlotStage {
+		c.Link = "/rules"
+		if e.Code == causeBlueprint && e.Field != "" {
+			c.Link = mappingLink(module, e.Field)
+		}
+	}
 	return c
 }
 
@@ -129,8 +136,10 @@ func sentenceOf(e *zoho.Error, module, label string) string {
 		return fmt.Sprintf("The value of %s on %s is outside of what Zoho allows there. Change it in the mapping, then replay.", named(label), module)
 	case "DUPLICATE_DATA":
 		return fmt.Sprintf("Zoho already has %s with the same %s, and allows no second. Open it in Zoho, or change the mapping, then replay.", record, named(label))
+	case causeBlueprint:
+		return e.Message
 	case "RECORD_IN_BLUEPRINT":
-		return "The Deal is in a Blueprint, which moves its stage by its own transitions only. Move it in Zoho, or take the stage out of the rule."
+		return "The record is in a Blueprint, which changes the field by its own transitions only. Change it in Zoho, or take the field out of the mapping."
 	case "RECORD_LOCKED":
 		return "The record is locked in Zoho. Unlock it there, then replay."
 	case "NOT_APPROVED", "NOT_REVIEWED":

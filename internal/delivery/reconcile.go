@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/identity"
 	"hookline/internal/mapping"
 	"hookline/internal/zoho"
 )
@@ -226,7 +227,7 @@ func (r *run) late() (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			if found {
+			if found && !identity.IsConverted(rec) {
 				record.Stands = rec
 				stands = append(stands, record)
 			}
@@ -251,13 +252,16 @@ func (r *run) late() (bool, error) {
 func (r *run) writtenSoFar() []mapping.Written {
 	var written []mapping.Written
 	for _, d := range r.deliveries {
-		if d.state != Done || d.revision != 0 || d.draft.Action != mapping.Create {
+		if d.state != Done || d.revision != 0 || d.draft.Action != mapping.Create && d.slot != mapping.SlotContact {
 			continue
 		}
 		sent := map[string]any{}
 		for _, update := range r.deliveries { // in order of revision
 			if update.slot == d.slot && update.state == Done {
 				for k, v := range update.draft.Fields {
+					if line, gains := update.draft.Lines[k]; gains {
+						v = line.Text
+					}
 					sent[k] = v
 				}
 			}

@@ -373,10 +373,14 @@ func (r *run) write(d *delivery) (end, bool) {
 			return end{job: r.job, again: -1, err: err}, true
 		}
 	case Sending, Unknown:
-		if !d.fresh && d.draft.Action == mapping.Create {
+		switch {
+		case d.fresh:
+		case d.draft.Action == mapping.Create:
 			if sendAgain, e, ended := r.settle(d); !sendAgain {
 				return e, ended
 			}
+		case d.slot != routing.SlotStage:
+			d.draft.Since = "" // it may have landed: looked at before it is done again
 		}
 	}
 	d.fresh = false
@@ -392,6 +396,12 @@ func (r *run) write(d *delivery) (end, bool) {
 // send makes the one request that writes d, and gives Zoho's no as an error.
 func (r *run) send(d *delivery) error {
 	ids := r.ids()
+	switch {
+	case d.slot == routing.SlotStage:
+		return r.moveStage(d)
+	case d.draft.Action == mapping.Update:
+		return r.update(d, ids)
+	}
 	rec, err := d.draft.Record(ids, r.refFor(d))
 	if err != nil {
 		return &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
@@ -400,20 +410,9 @@ func (r *run) send(d *delivery) error {
 		return err
 	}
 	r.asking(purposeWrite, d.id)
-	var result zoho.Result
-	if d.draft.Action == mapping.Create {
-		if result, err = r.create(d, rec, zoho.WriteOptions{}); err != nil {
-			return err
-		}
-	} else {
-		target := d.draft.RecordID
-		if target == "" {
-			target = ids[d.slot]
-		}
-		if result, err = r.api.Update(r.l.ctx, d.draft.Module, target, rec, zoho.WriteOptions{}); err != nil {
-			return err
-		}
-		result.ID = target
+	result, err := r.create(d, rec, zoho.WriteOptions{})
+	if err != nil {
+		return err
 	}
 	failpoint.Hit("P12")
 	if result.Err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -337,7 +338,8 @@ func (s *shop) mapField(module, field, template string) {
 		if err != nil {
 			return err
 		}
-		live.Modules[module] = append(live.Modules[module], mapping.Row{Field: field, Value: template})
+		rows := slices.DeleteFunc(live.Modules[module], func(r mapping.Row) bool { return r.Field == field })
+		live.Modules[module] = append(rows, mapping.Row{Field: field, Value: template})
 		doc, err := json.Marshal(live)
 		if err != nil {
 			return err

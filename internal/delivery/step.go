@@ -151,7 +151,7 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string, now *bool) error {
 		pgx.StrictNamedArgs{
 			"tenant": r.l.tenant.UUID(), "id": r.job.id.UUID(), "revision": len(r.job.events), "noted": r.job.noted, "done": s.done,
 			"status": s.status, "cause": cause, "key": string(callerKey(c)), "wait": s.wait, "tried": s.tried, "well": r.well || s.done, "call": folded,
-			"name": r.displayName(), "outcome": r.decided.decision.Outcome, "rule": r.decided.decision.Name, "ids": ids,
+			"name": r.displayName(), "outcome": r.outcome(), "rule": r.decided.decision.Name, "ids": ids,
 			"test": c.Test, "began": began, "number": string(c.Customer()), "direction": string(c.Direction), "intent": c.Intent,
 			"seconds": int(c.Duration / time.Second),
 		}).QueryRow(func(row pgx.Row) error { return row.Scan(status, now) })

@@ -40,13 +40,16 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 			d.to(Unknown)
 			return r.hold(e, nil, false), true
 		}
-		return r.hold(e, d, true), true // an update changes nothing when it is made twice
+		if d != nil {
+			d.to(Unknown) // an update is made again once the record was read
+		}
+		return r.hold(e, nil, true), true
 	case zoho.Duplicate:
 		if d != nil {
 			return r.duplicate(e, d)
 		}
 	case zoho.Gone, zoho.RecordState:
-		if d != nil && e.Code != "RECORD_LOCKED" && e.Code != "RECORD_IN_BLUEPRINT" {
+		if d != nil && e.Code != "RECORD_LOCKED" && e.Code != "RECORD_IN_BLUEPRINT" && e.Code != causeBlueprint {
 			if e, again := r.redo(); again {
 				return e, e.job != nil
 			}
@@ -170,7 +173,7 @@ func (r *run) redo() (end, bool) {
 	var made []*delivery
 	for _, d := range r.deliveries {
 		switch {
-		case d.state == Unknown:
+		case d.state == Unknown && d.draft.Action == mapping.Create:
 			return end{}, false
 		case d.state == Done && d.revision == 0 && d.draft.Action == mapping.Create:
 			made = append(made, d)

@@ -67,6 +67,13 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// within is the same world, seen by a test within the one that made it.
+func (w *world) within(t testing.TB) *world {
+	inner := *w
+	inner.t = t
+	return &inner
+}
+
 // shop is one tenant with a source and a Zoho organisation of its own.
 type shop struct {
 	*world

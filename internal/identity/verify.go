@@ -185,6 +185,16 @@ func (f *finder) deal(rec zoho.Record) Deal {
 	return d
 }
 
+// Ahead are the stages that lie ahead of one in its pipeline, lost ones left out. It reports false when no pipeline
+// knows the stage.
+func Ahead(pipelines []zoho.Pipeline, pipeline, stage string) (ahead []string, known bool) {
+	known = slices.ContainsFunc(pipelines, func(p zoho.Pipeline) bool {
+		return slices.ContainsFunc(p.Stages, func(s zoho.Stage) bool { return s.Name == stage })
+	})
+	_, ahead = standing(pipelines, pipeline, stage)
+	return ahead, known
+}
+
 // standing says whether a stage is open and which stages lie ahead of it in its pipeline. A stage that no pipeline
 // names is open unless it is called closed.
 func standing(pipelines []zoho.Pipeline, pipeline, stage string) (open bool, ahead []string) {

@@ -48,10 +48,13 @@ func checkModule(module string, rows []Row, md Metadata) []Problem {
 			continue
 		}
 		seen[row.Field] = true
-		if row.Mode != FillEmpty && row.Mode != Always {
-			add(row.Field, true, nil, "%q is no way to write a field.", row.Mode)
-		}
 		f, there := fields.Field(row.Field)
+		switch {
+		case !slices.Contains(Modes, row.Mode):
+			add(row.Field, true, nil, "%q is no way to write a field.", row.Mode)
+		case row.Mode == Append && there && f.Type != "text" && f.Type != "textarea":
+			add(row.Field, true, nil, "%s is no text, so a line cannot be added to it. Choose another way to write it.", f.Label)
+		}
 		switch {
 		case linked[module][row.Field]:
 			add(row.Field, true, nil, "%s is filled by the rule and cannot be mapped.", row.Field)

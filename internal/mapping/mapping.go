@@ -27,9 +27,14 @@ type Row struct {
 type Mode string
 
 const (
-	FillEmpty Mode = ""       // only into an empty field: what people entered stays
+	FillEmpty Mode = ""       // only into an empty field, or over what the same call wrote: what people entered stays
 	Always    Mode = "always" // also over another value
+	Append    Mode = "append" // as one more line of a text
+	Never     Mode = "never"  // only into a new record
 )
+
+// Modes are all of them, in the order the page shows them.
+var Modes = []Mode{FillEmpty, Always, Append, Never}
 
 // Modules that can be mapped, in the order pages show them. Rows of Contacts update the Contact that called.
 var Modules = []string{"Leads", "Calls", "Deals", "Contacts"}
@@ -53,6 +58,18 @@ type Draft struct {
 	Cut      []string       `json:"cut,omitempty"`   // fields whose text was shortened
 	Empty    []string       `json:"empty,omitempty"` // fields that had nothing to say and are not sent
 	Notes    []string       `json:"notes,omitempty"` // what was left out or changed, and why
+
+	// Of an Update: the record as it stood when the draft was made, so that what somebody changes meanwhile is seen.
+	Was   map[string]any  `json:"was,omitempty"`   // the fields' values; a field that is missing was empty
+	Since string          `json:"since,omitempty"` // its Modified_Time; empty: read it again before it is changed
+	Lines map[string]Line `json:"lines,omitempty"` // fields that only gain a line
+	Left  string          `json:"left,omitempty"`  // why nothing was changed in the end, in words
+}
+
+// Line is a line to be added to a text that stands in Zoho.
+type Line struct {
+	Text   string `json:"text"`
+	Length int    `json:"length"` // of the field, in characters
 }
 
 // Reference is a lookup field that gets {"id": …} of the record that slot made. An empty Field means the draft's

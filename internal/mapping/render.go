@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -223,101 +222,6 @@ func markerOf(md zoho.Metadata) Marker {
 	return Marker{}
 }
 
-// contact renders what the call changes on the Contact that called: empty fields are filled, Always rows overwrite.
-func (r *renderer) contact(id string, stands map[string]any) (Draft, []Problem) {
-	md := r.env.metadata.of("Contacts")
-	d := Draft{Slot: SlotContact, Module: "Contacts", Action: Update, RecordID: id, Fields: map[string]any{}}
-	problems := r.rows(&d, md, func(f zoho.Field) bool { return f.CanUpdate })
-	d.keep(func(row Row, v any) bool {
-		have := stands[row.Field]
-		return isEmpty(have) || row.Mode == Always && !same(have, v)
-	}, r.set)
-	return d, problems
-}
-
-// keep drops the fields for which want is false.
-func (d *Draft) keep(want func(row Row, v any) bool, set Set) {
-	kept := d.Keys[:0]
-	for _, k := range d.Keys {
-		row := Row{Field: k}
-		for _, rw := range set.Modules[d.Module] {
-			if rw.Field == k {
-				row = rw
-			}
-		}
-		if want(row, d.Fields[k]) {
-			kept = append(kept, k)
-		} else {
-			delete(d.Fields, k)
-		}
-	}
-	d.Keys = kept
-}
-
-// Written is a record that this call made: what was sent, and how it stands in Zoho now where that was read.
-type Written struct {
-	Slot   string
-	ID     string
-	Sent   map[string]any // Draft.Fields of the delivery
-	Stands zoho.Record    // nil: not read
-}
-
-// Late renders what news after delivery changes: fields of the call's own Call whose value is now another, and
-// fields of its Lead and Deal that were left empty. What a person has changed in Zoho since stays, unless the row
-// says Always. It never moves a record: type, time, owner and links of a Call are settled at its creation.
-func Late(set Set, d routing.Decision, f routing.Facts, md Metadata, written []Written) ([]Draft, []Problem) {
-	var out []Draft
-	var problems []Problem
-	rendered, _ := Render(set, d, f, md)
-	for _, full := range rendered {
-		i := slices.IndexFunc(written, func(w Written) bool { return w.Slot == full.Slot })
-		if i < 0 || full.Action != Create || written[i].ID == "" {
-			continue
-		}
-		w := written[i]
-		up := full
-		up.Action, up.RecordID, up.Needs, up.Empty = Update, w.ID, nil, nil
-		up.Fields = maps.Clone(full.Fields)
-		up.Keys = slices.Clone(full.Keys)
-		fields := md.of(full.Module)
-		up.keep(func(row Row, v any) bool {
-			field, there := fields.Field(row.Field)
-			if !there || !field.CanUpdate || linked[full.Module][row.Field] || settled[full.Module][row.Field] {
-				return false
-			}
-			sent, was := w.Sent[row.Field]
-			if was && same(sent, v) {
-				return false
-			}
-			if w.Stands == nil {
-				return !was || full.Module == "Calls" || row.Mode == Always
-			}
-			stands := w.Stands[row.Field]
-			if text, ok := stands.(string); ok {
-				stands = markerLine.ReplaceAllString(text, "")
-			}
-			return isEmpty(stands) || was && same(stands, sent) && full.Module == "Calls" || row.Mode == Always && !same(stands, v)
-		}, set)
-		if len(up.Fields) == 0 {
-			continue
-		}
-		up.Cut = slices.DeleteFunc(slices.Clone(full.Cut), func(k string) bool { _, there := up.Fields[k]; return !there })
-		up.Marker.Field = "" // the reference stands in the record already
-		if _, there := up.Fields[up.Marker.Append]; !there {
-			up.Marker = Marker{}
-		}
-		out = append(out, up)
-	}
-	return out, problems
-}
-
-// settled are fields that Zoho takes at creation only, or that late news must not touch.
-var settled = map[string]map[string]bool{
-	"Calls": {"Call_Type": true, "Call_Start_Time": true, "Call_Duration": true, "Outgoing_Call_Status": true, "Owner": true},
-	"Leads": {"Owner": true, "Lead_Status": true},
-	"Deals": {"Owner": true, "Stage": true, "Pipeline": true, "Closing_Date": true, "Deal_Name": true},
-}
-
 // same compares a rendered value with one that came back from Zoho or from storage, where numbers may be of another
 // type and lookups carry names.
 func same(a, b any) bool {
@@ -329,8 +233,11 @@ func same(a, b any) bool {
 			return fmt.Sprint(ma["id"]) == fmt.Sprint(mb["id"])
 		}
 	}
-	return strings.TrimSpace(fmt.Sprint(a)) == strings.TrimSpace(fmt.Sprint(b))
+	return trimmed(fmt.Sprint(a)) == trimmed(fmt.Sprint(b))
 }
+
+// trimmed is a text as it compares: Zoho's pages write line breaks in their own way.
+func trimmed(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")) }
 
 // markerLine is the line that Marker.Append adds.
 var markerLine = regexp.MustCompile(`\n*\[Hookline [0-9A-Za-z._-]+\]$`)
@@ -385,6 +292,9 @@ func (s Set) Reads() map[string][]string {
 	out := map[string][]string{}
 	for _, row := range s.Modules["Contacts"] {
 		out["Contacts"] = append(out["Contacts"], row.Field)
+	}
+	if len(out) > 0 {
+		out["Contacts"] = append(out["Contacts"], modified)
 	}
 	return out
 }

@@ -49,7 +49,7 @@ var mappingAbout = map[string]string{
 	"Leads":    "What a new Lead gets. When more of the call becomes known later, empty fields are filled.",
 	"Calls":    "What the Call in Zoho gets, on whichever record the rule logs it.",
 	"Deals":    "What a new Deal gets.",
-	"Contacts": "What a call changes on the Contact that called. Fields that hold something stay, unless the row says overwrite.",
+	"Contacts": "What a call changes on the Contact that called. Fields that hold something stay, unless the row says otherwise.",
 }
 
 // mapping shows one module as it was saved.
@@ -255,10 +255,13 @@ func mappingRows(st mappingState, md mapping.Metadata) []page.MappingRow {
 	fields := md.Fields(st.module)
 	var rows []page.MappingRow
 	row := func(r mapping.Row, fresh bool) page.MappingRow {
-		out := page.MappingRow{Field: r.Field, Label: r.Field, Value: r.Value, Mode: string(r.Mode), AddToList: r.AddToList, New: fresh}
+		out := page.MappingRow{Field: r.Field, Label: r.Field, Value: r.Value, Mode: string(r.Mode), Modes: modeOptions, AddToList: r.AddToList, New: fresh}
 		if i := slices.IndexFunc(fields, func(f zoho.Field) bool { return f.APIName == r.Field }); i >= 0 {
 			f := fields[i]
 			out.Label, out.Type, out.Required = f.Label, fieldType(f), f.Mandatory
+			if f.Type != "text" && f.Type != "textarea" && r.Mode != mapping.Append {
+				out.Modes = slices.DeleteFunc(slices.Clone(modeOptions), func(o ui.Option) bool { return o.Value == string(mapping.Append) })
+			}
 			if strings.Contains(f.Type, "picklist") {
 				for _, p := range f.Picklist {
 					out.List = append(out.List, p.Value)
@@ -287,6 +290,12 @@ func mappingRows(st mappingState, md mapping.Metadata) []page.MappingRow {
 		}
 	}
 	return rows
+}
+
+// modeOptions are the ways to write a field of a record that exists.
+var modeOptions = []ui.Option{
+	{Value: string(mapping.FillEmpty), Label: "Fill it when it is empty"}, {Value: string(mapping.Always), Label: "Overwrite what stands there"},
+	{Value: string(mapping.Append), Label: "Add a line to the text"}, {Value: string(mapping.Never), Label: "Leave it alone"},
 }
 
 // fieldType puts Zoho's data type into words.

@@ -123,6 +123,9 @@ func AtLeast(field string, value any) Cond { return compare(field, ">=", value) 
 // AtMost is field <= value.
 func AtMost(field string, value any) Cond { return compare(field, "<=", value) }
 
+// Holds is field like '%text%'.
+func Holds(field, text string) Cond { return compare(field, "like", "%"+text+"%") }
+
 // Null is field is null.
 func Null(field string) Cond {
 	if !column.MatchString(field) {

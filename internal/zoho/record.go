@@ -34,6 +34,7 @@ func (r Record) Lookup(field string) (id, name string) {
 type WriteOptions struct {
 	Trigger        []string // nil: everything that the organisation has set up runs; empty: nothing (Zoho's API, "Insert records")
 	AssignmentRule string   // id of the assignment rule; rules never run by themselves through the API
+	Since          string   // Update: the Modified_Time that was read; a record changed since is refused with ALREADY_MODIFIED
 }
 
 // Result is what became of one record of a write. Err is nil when Zoho took it.
@@ -86,9 +87,11 @@ func (a *API) write(ctx context.Context, method, path string, records []Record, 
 	if err != nil {
 		return nil, &Error{Class: OurBug, Message: "the record cannot be written as JSON", cause: err}
 	}
-	ans, err := a.send(ctx, request{
-		method: method, path: path, body: body, write: true, credits: (len(records) + MaxBatch - 1) / MaxBatch,
-	})
+	r := request{method: method, path: path, body: body, write: true, credits: (len(records) + MaxBatch - 1) / MaxBatch}
+	if opts.Since != "" {
+		r.header = http.Header{"If-Unmodified-Since": {opts.Since}}
+	}
+	ans, err := a.send(ctx, r)
 	results, ok := readResults(ans, len(records), a)
 	if ok {
 		return results, nil
