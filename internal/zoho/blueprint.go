@@ -93,9 +93,7 @@ func (a *API) Transit(ctx context.Context, module, id, transition string, values
 	if err != nil {
 		return false, &Error{Class: Unknown, Status: ans.status, Message: "the answer could not be read", cause: err}
 	}
-	if first, ok := firstElement(doc); ok {
-		doc = first
-	}
+	each(doc["data"], func(o map[string]any) { doc = o })
 	return !strings.Contains(strings.ToLower(text(doc["message"])), "partial"), nil
 }
 
