@@ -173,3 +173,97 @@ func TestUsersComeInPages(t *testing.T) {
 	owned["Owner"] = object{"id": gone}
 	c.do("POST", "/crm/v8/Leads", data(owned)).refuses("INVALID_DATA", "Owner")
 }
+
+func part(method, uri string, body any) object {
+	out := object{"method": method, "uri": uri}
+	if body != nil {
+		out["body"] = body
+	}
+	return out
+}
+
+func composite(rollback bool, parts ...object) object {
+	return object{"rollback_on_fail": rollback, "__composite_requests": parts}
+}
+
+func TestCompositeRequestsRunTogether(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	const path = "/crm/v8/__composite_requests"
+	before := c.server.Control.Stats(c.org).CreditsUsed
+	r := c.do("POST", path, composite(false,
+		part("POST", "/crm/v8/Contacts", data(object{"Last_Name": "Johnson"})),
+		part("POST", "/crm/v8/Calls", data(call(object{"Who_Id": object{"id": "@{1:$.data[0].details.id}"}}))),
+		part("GET", "/crm/v8/Contacts/@{1:$.data[0].details.id}/Calls?fields=Subject", nil),
+		part("POST", "/crm/v8/Leads", data(object{})),
+		part("POST", "/crm/v8/coql", object{"select_query": "select id from Contacts where Last_Name = 'Johnson'"}),
+	)).wants(200)
+	at := func(i int, path ...any) string {
+		return r.text(append([]any{"__composite_requests", i, "details", "response"}, path...)...)
+	}
+	if at(0, "status_code") != "201" || at(2, "body", "data", 0, "id") != at(1, "body", "data", 0, "details", "id") || at(3, "status_code") != "400" ||
+		at(4, "body", "data", 0, "id") != at(0, "body", "data", 0, "details", "id") || at(0, "body", "data", 0, "details", "id") == "" {
+		t.Fatalf("together: %s", r.raw)
+	}
+	if got := c.server.Control.Stats(c.org).CreditsUsed - before; got != 5 {
+		t.Errorf("five requests in one cost %d credits", got)
+	}
+	records := func() map[string]int { return c.server.Control.Stats(c.org).Records }
+
+	t.Run("all or nothing", func(t *testing.T) {
+		contact := at(0, "body", "data", 0, "details", "id")
+		had := records()
+		r := c.do("POST", path, composite(true,
+			part("POST", "/crm/v8/Leads", data(lead("Gone"))),
+			part("PUT", "/crm/v8/Contacts/"+contact, data(object{"Last_Name": "Changed"})),
+			part("DELETE", "/crm/v8/Contacts/"+contact, nil),
+			part("POST", "/crm/v8/Leads", data(object{})),
+			part("POST", "/crm/v8/Leads", data(lead("Never"))),
+		)).wants(207)
+		if r.text("__composite_requests", 0, "code") != "ROLLBACK_PERFORMED" || r.text("__composite_requests", 0, "details", "rollbacked_by_sub_request_index") != "3" ||
+			r.text("__composite_requests", 3, "details", "response", "body", "data", 0, "code") != "MANDATORY_NOT_FOUND" || r.text("__composite_requests", 4, "code") != "PROCESSING_STOPPED" {
+			t.Fatalf("rolled back: %s", r.raw)
+		}
+		if got := records(); got["Leads"] != had["Leads"] || got["Contacts"] != had["Contacts"] || c.get("Contacts", contact).text("data", 0, "Last_Name") != "Johnson" {
+			t.Fatalf("something stayed: %v, before %v", got, had)
+		}
+		lines := c.server.Control.Ledger(0)
+		for _, l := range lines {
+			if l.Path == path && l.Status == 207 && len(l.Effects) > 0 {
+				t.Errorf("the ledger says something took effect: %v", l)
+			}
+		}
+		c.do("POST", path, composite(true, part("POST", "/crm/v8/Leads", data(lead("Stays"))))).wants(200)
+		if got := records(); got["Leads"] != had["Leads"]+1 {
+			t.Fatal("nothing failed, and nothing stayed")
+		}
+	})
+	six := make([]object, 6)
+	for i := range six {
+		six[i] = part("GET", "/crm/v8/org", nil)
+	}
+	twice := []object{part("GET", "/crm/v8/org", nil), part("GET", "/crm/v8/org", nil)}
+	twice[0]["sub_request_id"], twice[1]["sub_request_id"] = "a", "a"
+	both := composite(true, six[0])
+	both["parallel_execution"] = true
+	for name, x := range map[string]struct {
+		body object
+		code string
+	}{
+		"six":                    {composite(false, six...), "INVALID_DATA"},
+		"none":                   {object{}, "MANDATORY_NOT_FOUND"},
+		"rollback and parallel":  {both, "AMBIGUITY_DURING_PROCESSING"},
+		"one id twice":           {composite(false, twice...), "DUPLICATE_DATA"},
+		"no uri":                 {composite(false, object{"method": "GET"}), "MANDATORY_NOT_FOUND"},
+		"another verb":           {composite(false, part("LOOK", "/crm/v8/org", nil)), "INVALID_DATA"},
+		"another version":        {composite(false, part("GET", "/crm/v2/org", nil)), "NOT_SUPPORTED"},
+		"composite in composite": {composite(false, part("POST", path, object{})), "NOT_SUPPORTED"},
+	} {
+		if r := c.do("POST", path, x.body); r.status != 400 || r.text("code") != x.code {
+			t.Errorf("%s: %s", name, r.raw)
+		}
+	}
+	if r := c.do("POST", path, composite(false, six[0], part("GET", "/crm/v8/Leads/@{9:$.data[0].id}", nil))).wants(207); r.text("__composite_requests", 1, "code") != "INVALID_REFERENCE" {
+		t.Errorf("a reference to nothing: %s", r.raw)
+	}
+}

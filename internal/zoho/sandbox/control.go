@@ -147,6 +147,7 @@ func (s *Sandbox) controlReset(orgID string, targets []*org, body []byte) answer
 		o.empty()
 		o.Settings = freshSettings()
 		o.PickExtras, o.Custom, o.Tags = map[string]map[string][]string{}, map[string][]customField{}, nil
+		o.Channels = nil
 		if to.Edition != "" {
 			o.Edition = to.Edition
 		}

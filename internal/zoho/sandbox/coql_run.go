@@ -40,9 +40,9 @@ func (q *request) coqlOperation(template string) (operation, *problem) {
 	if !ok {
 		return late(refuse(400, "INVALID_DATA", "invalid data", map[string]any{"expected_data_type": "string", "api_name": "select_query", "json_path": "$.select_query"})), nil
 	}
-	q.s.mu.RLock()
+	done := q.reading()
 	loose := q.org.Settings.LooseCOQLBrackets
-	q.s.mu.RUnlock()
+	done()
 	sel, bad2 := parseCOQL(query, loose)
 	if bad2 != nil {
 		return late(bad2.problem()), nil
@@ -74,14 +74,15 @@ func (q *request) coqlOperation(template string) (operation, *problem) {
 		op.cost = 3
 	}
 	op.run = func(q *request) answer { return q.coql(m, sel) }
-	q.s.indexFor(q.org, m, sel.where)
+	q.indexFor(m, sel.where)
 	return op, nil
 }
 
 // indexFor makes the equality indexes that a condition can use, before it runs under the lock for reading.
-func (s *Sandbox) indexFor(o *org, m *module, c *condition) {
+func (q *request) indexFor(m *module, c *condition) {
+	o := q.org
 	var missing []string
-	s.mu.RLock()
+	done := q.reading()
 	t := o.tables[m.API]
 	var walk func(*condition)
 	walk = func(c *condition) {
@@ -95,12 +96,14 @@ func (s *Sandbox) indexFor(o *org, m *module, c *condition) {
 		}
 	}
 	walk(c)
-	s.mu.RUnlock()
+	done()
 	if len(missing) == 0 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if !q.held {
+		q.s.mu.Lock()
+		defer q.s.mu.Unlock()
+	}
 	for _, api := range missing {
 		o.tables[m.API].equalIndex(api)
 	}

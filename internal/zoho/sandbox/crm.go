@@ -27,6 +27,9 @@ type request struct {
 	user *user
 	acc  *accessToken
 
+	held bool  // the caller has the lock: part of a composite request
+	undo *undo // of a composite request that is all or nothing
+
 	effects []effect
 	credits int
 	note    string // what a fault did, for the ledger
@@ -175,13 +178,21 @@ func (q *request) resolve() (operation, *problem) {
 		}
 	}
 	if op.right != "" && op.module != "" {
-		q.s.mu.RLock()
-		defer q.s.mu.RUnlock()
+		defer q.reading()()
 		if !q.org.may(q.user, op.module, op.right) {
 			return op, refuse(403, "NO_PERMISSION", "permission denied", map[string]any{"permissions": []string{"Crm_Implied_" + op.right + "_" + op.module}})
 		}
 	}
 	return op, nil
+}
+
+// reading takes the lock for reading, unless the request is part of one that has it.
+func (q *request) reading() (done func()) {
+	if q.held {
+		return func() {}
+	}
+	q.s.mu.RLock()
+	return q.s.mu.RUnlock
 }
 
 // may says whether a user's profile, or the organisation's no_permission setting, lets them do something.
@@ -228,9 +239,15 @@ func (q *request) route() (operation, *problem) {
 			return q.verbs(prefix+"/users", map[string]operation{"GET": {scopes: scope("ZohoCRM.users.READ"), run: (*request).listUsers}})
 		case "coql":
 			return q.coqlOperation(prefix + "/coql")
+		case "__composite_requests":
+			op, p := q.verbs(prefix+"/__composite_requests", map[string]operation{"POST": {scopes: scope("ZohoCRM.composite_requests.CUSTOM"), write: true, heavy: true, run: (*request).composite}})
+			op.cost = 0 // what its parts cost
+			return op, p
 		}
 	}
 	switch {
+	case p[0] == "actions" && len(p) == 2 && p[1] == "watch":
+		return q.watchOperation(prefix + "/actions/watch")
 	case p[0] == "users" && len(p) == 2:
 		return q.verbs(prefix+"/users/{id}", map[string]operation{"GET": {scopes: scope("ZohoCRM.users.READ"), run: (*request).getUser}})
 	case p[0] == "settings":

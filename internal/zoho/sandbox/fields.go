@@ -76,7 +76,7 @@ func (q *request) createFields() answer {
 	for _, c := range made {
 		c.ID = o.newID()
 		o.Custom[m.API] = append(o.Custom[m.API], c)
-		q.effects = append(q.effects, effect{"Fields", c.ID, "created"})
+		q.effects = append(q.effects, effect{Module: "Fields", ID: c.ID, Action: "created"})
 		out = append(out, map[string]any{"code": "SUCCESS", "status": "success", "message": "field created", "details": map[string]any{"id": c.ID}})
 	}
 	q.s.changed(o)

@@ -248,7 +248,7 @@ func (s *Sandbox) load(file *os.File) (lines int, good int64, err error) {
 				open[r.Number] = &line{Time: r.At, Method: r.Method, Path: r.Path, Org: c.Org, Request: r.Number}
 				order = append(order, r.Number)
 			}
-			open[r.Number].Effects = append(open[r.Number].Effects, effect{c.Module, c.ID, r.Action})
+			open[r.Number].Effects = append(open[r.Number].Effects, effect{Module: c.Module, ID: c.ID, Action: r.Action})
 		}
 		if err := s.apply(c, open); err != nil {
 			return lines, good, fmt.Errorf("line %d: %w", lines+1, err)
@@ -277,7 +277,7 @@ func (s *Sandbox) apply(c change, open map[uint64]*line) error {
 		o := &org{}
 		if old := s.orgByID[c.Org]; old != nil {
 			// The organisation as it is now; its records stay.
-			old.PickExtras, old.Custom, old.Tags, old.Settings = nil, nil, nil, settings{}
+			old.PickExtras, old.Custom, old.Tags, old.Channels, old.Settings = nil, nil, nil, nil, settings{}
 			if err := json.Unmarshal(c.Value, old); err != nil {
 				return err
 			}

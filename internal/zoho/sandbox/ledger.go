@@ -62,7 +62,7 @@ func (l *ledger) add(n line) {
 	l.credits[n.Org] += n.Credits
 }
 
-// record appends a request to the ledger and to the journal.
+// record appends a request to the ledger and to the journal, and tells whoever watches.
 func (s *Sandbox) record(q *request, template string, status int, code string) {
 	n := line{
 		Time: q.at.UTC(), Method: q.method, Path: q.path, Status: status, Code: code, Credits: q.credits, Fault: q.note, Effects: q.effects,
@@ -75,10 +75,11 @@ func (s *Sandbox) record(q *request, template string, status int, code string) {
 		n.Query = q.http.URL.RawQuery
 	}
 	s.ledger.mu.Lock()
-	defer s.ledger.mu.Unlock()
 	n.N = s.ledger.last + 1
 	s.ledger.add(n)
 	s.journal.line(n)
+	s.ledger.mu.Unlock()
+	s.notify(q)
 }
 
 // after is the lines of an organisation (of all, for "") with a number over n.

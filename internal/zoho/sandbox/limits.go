@@ -84,9 +84,9 @@ func (s *Sandbox) enter(q *request, op operation) (leave func(), refusal *proble
 
 // spend takes an operation's credits from the rolling day. A refused call costs nothing.
 func (s *Sandbox) spend(q *request, op operation) *problem {
-	s.mu.RLock()
+	done := q.reading()
 	most, _ := q.org.limits()
-	s.mu.RUnlock()
+	done()
 	u := &q.org.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()

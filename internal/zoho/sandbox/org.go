@@ -67,6 +67,7 @@ type org struct {
 	Settings   settings
 	PickExtras map[string]map[string][]string // module, field: picklist values that API writes have added
 	Custom     map[string][]customField       // module: fields that an administrator made
+	Channels   []channel                      `json:",omitempty"` // who is to be told of changes
 	Tags       map[string]map[string]string   `json:",omitempty"` // module, name in lower case: the tag's id
 
 	zone    *time.Location

@@ -175,19 +175,41 @@ type effect struct {
 	Module string `json:"module"`
 	ID     string `json:"id"`
 	Action string `json:"action"` // created, updated, deleted, converted, merged; with " by workflow" where a rule did it
+
+	fields []string // that changed, where somebody watches
 }
 
 // store puts a new version of a record in place, indexes it and journals it.
 func (s *Sandbox) store(o *org, r *record, by *request, action string) {
+	old := o.find(r.Module, r.ID)
 	s.place(o, r)
-	ef := effect{r.Module, r.ID, action}
+	ef := effect{Module: r.Module, ID: r.ID, Action: action}
+	if old != nil && len(o.Channels) > 0 {
+		ef.fields = differences(old, r)
+	}
 	by.effects = append(by.effects, ef)
-	s.journal.record(o, r, by, action)
+	s.unplace(o, r, old, by)
+	by.lines(func() { s.journal.record(o, r, by, action) })
+}
+
+// unplace notes how a change is taken back, in a composite request that may be.
+func (s *Sandbox) unplace(o *org, r, old *record, by *request) {
+	if by.undo == nil {
+		return
+	}
+	by.undo.steps = append(by.undo.steps, func() {
+		if old == nil {
+			s.displace(o, r.ID)
+			return
+		}
+		s.place(o, old)
+	})
 }
 
 // touch moves Last_Activity_Time of what an activity hangs on. It is no change of that record: neither Modified_Time nor the
 // ledger say so.
-func (s *Sandbox) touch(o *org, to ref, at time.Time) {
+func (s *Sandbox) touch(by *request, to ref, at time.Time) {
+	o := by.org
 	r := o.find(to.Module, to.ID)
 	if r == nil || o.schema(to.Module).field("Last_Activity_Time") == nil {
 		return
@@ -196,7 +218,8 @@ func (s *Sandbox) touch(o *org, to ref, at time.Time) {
 	next.Values = maps.Clone(r.Values)
 	next.Values["Last_Activity_Time"] = at.Truncate(time.Second)
 	s.place(o, &next)
-	s.journal.record(o, &next, nil, "")
+	s.unplace(o, &next, r, by)
+	by.lines(func() { s.journal.record(o, &next, nil, "") })
 }
 
 // place is store without the journal: also how the journal's own lines come back.
@@ -223,10 +246,11 @@ func (s *Sandbox) removeAs(o *org, id string, by *request, action string) {
 	if e == nil || e.now == nil {
 		return
 	}
-	module := e.now.Module
+	old := e.now
 	s.displace(o, id)
-	by.effects = append(by.effects, effect{module, id, action})
-	s.journal.remove(o, module, id, by, action)
+	by.effects = append(by.effects, effect{Module: old.Module, ID: id, Action: action})
+	s.unplace(o, old, old, by)
+	by.lines(func() { s.journal.remove(o, old.Module, id, by, action) })
 }
 
 func (s *Sandbox) displace(o *org, id string) {

@@ -16,6 +16,7 @@ type Options struct {
 	RedirectURIs []string         // redirect addresses the fixed client may use beside any loopback one
 	Now          func() time.Time // business time; nil is time.Now
 	Log          *slog.Logger     // nil discards
+	CallOut      bool             // notifications leave this machine; else loopback addresses alone are called
 }
 
 // Sandbox is the whole of it: accounts server, organisations, faults, ledger.
@@ -24,6 +25,7 @@ type Sandbox struct {
 	now      func() time.Time
 	log      *slog.Logger
 	redirect []string
+	callOut  bool
 
 	mu       sync.RWMutex // guards all below, organisations and their records included
 	orgs     []*org
@@ -38,6 +40,7 @@ type Sandbox struct {
 	faults  faults
 	ledger  ledger
 	watch   watchers
+	calls   messenger
 	journal *journal
 }
 
@@ -48,6 +51,7 @@ func New(o Options) (*Sandbox, error) {
 		now:      o.Now,
 		log:      o.Log,
 		redirect: o.RedirectURIs,
+		callOut:  o.CallOut,
 		orgByID:  map[string]*org{},
 		auth:     newAuthState(),
 		defaults: freshSettings(),
@@ -75,6 +79,7 @@ func New(o Options) (*Sandbox, error) {
 // Close ends live pages and closes the journal. What was answered before is in the journal already.
 func (s *Sandbox) Close() error {
 	s.watch.close()
+	s.stopCalling()
 	return s.journal.close()
 }
 

@@ -33,6 +33,7 @@ type settings struct {
 	Workflow           []workflowRule      `json:"workflow,omitempty"`             // run by writes whose trigger lets them
 	HideFromNumber     bool                `json:"hide_from_number,omitempty"`     // call preferences, also by PUT
 	HideToNumber       bool                `json:"hide_to_number,omitempty"`
+	NotifyOperation    string              `json:"notify_operation,omitempty"` // insert: callbacks say insert and update, as Zoho's samples do; "" = create and edit, as its pages (conflict)
 	AttachmentBytes    int                 `json:"attachment_bytes,omitempty"` // the largest file; 0 = 100 MB
 
 	// Picklists are module, field: the values an administrator left, in order. What API writes add comes after them.
@@ -94,6 +95,8 @@ func (s settings) check() error {
 		return fmt.Errorf("style_429 is string, number or rate_limit")
 	case !slices.Contains([]string{"digits", "strict", "suffix"}, s.PhoneMatch):
 		return fmt.Errorf("phone_match is digits, strict or suffix")
+	case s.NotifyOperation != "" && s.NotifyOperation != "insert":
+		return fmt.Errorf("notify_operation is insert, or empty")
 	case s.ThrottleStatus != 400 && s.ThrottleStatus != 200:
 		return fmt.Errorf("throttle_status is 400 or 200")
 	case s.LatencyMS < 0 || s.SearchIndexLagMS < 0 || s.Concurrency < 0 || s.Credits < 0:

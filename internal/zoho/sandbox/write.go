@@ -261,7 +261,7 @@ func (s *Sandbox) commit(d *draft, o *org, m *module) *record {
 	s.store(o, r, q, action+d.by)
 	if d.before == nil && (m.Activity || m.API == "Notes") {
 		for _, api := range []string{"Who_Id", "What_Id", "Parent_Id"} {
-			s.touch(o, r.ref(api), now)
+			s.touch(q, r.ref(api), now)
 		}
 	}
 	if len(d.picks) > 0 {
