@@ -31,7 +31,8 @@ func TestBehaviour15OrgAndUserShowEditionAndCentre(t *testing.T) {
 	t.Parallel()
 	s := sandboxtest.New(t)
 	for _, x := range []struct{ edition, centre, country, currency string }{
-		{"free", "us", "US", "USD"}, {"professional", "eu", "DE", "EUR"}, {"ultimate", "in", "IN", "INR"},
+		{"free", "us", "US", "USD"}, {"standard", "eu", "DE", "EUR"}, {"professional", "in", "IN", "INR"}, {"enterprise", "au", "AU", "AUD"}, {"zohooneenterprise", "jp", "JP", "JPY"},
+		{"ultimate", "cn", "CN", "CNY"}, {"crmplus", "ca", "CA", "CAD"}, {"enterprise", "sa", "SA", "SAR"}, {"enterprise", "uk", "GB", "GBP"}, {"enterprise", "ae", "AE", "AED"},
 	} {
 		t.Run(x.edition+" in "+x.centre, func(t *testing.T) {
 			c := connect(t, s, x.edition, x.centre)
@@ -39,6 +40,9 @@ func TestBehaviour15OrgAndUserShowEditionAndCentre(t *testing.T) {
 			o := func(k ...any) string { return r.text(append([]any{"org", 0}, k...)...) }
 			if o("id") != c.org || o("license_details", "paid_type") != x.edition || o("country_code") != x.country || o("iso_code") != x.currency || o("type") != "production" {
 				t.Fatalf("org: %s", r.raw)
+			}
+			if (r.at("org", 0, "license_details", "paid") == true) == (x.edition == "free") || strings.HasSuffix(c.tokens.APIDomain, "/"+x.centre) == (x.centre == "us") {
+				t.Fatalf("org at %s: %s", c.tokens.APIDomain, r.raw)
 			}
 			u := c.do("GET", "/crm/v8/users?type=CurrentUser", nil).wants(200)
 			if u.text("users", 0, "email") == "" || u.text("users", 0, "profile", "name") != "Administrator" || u.text("users", 0, "status") != "active" || u.at("users", 1) != nil {
@@ -71,6 +75,30 @@ func TestBehaviour16ListWithoutFieldsIsRefused(t *testing.T) {
 	}
 	c.do("GET", "/crm/v2/leads", nil).wants(200) // v2 had no such rule, and public clients write modules in lower case
 	c.do("GET", "/crm/v8/Leads?fields=Phone&page=11", nil).flat(400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED")
+	c.do("GET", "/crm/v8/Leads?fields=Phone&sort_by=Nonsense", nil).flat(400, "INVALID_DATA")
+}
+
+func TestListGoesOnWithAPageToken(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	for _, name := range []string{"a", "b", "c"} {
+		c.create("Leads", lead(name))
+	}
+	const path = "/crm/v8/Leads?fields=Last_Name&per_page=2"
+	one := c.do("GET", path, nil).wants(200)
+	token := url.QueryEscape(one.text("info", "next_page_token"))
+	two := c.do("GET", path+"&page_token="+token, nil).wants(200)
+	if one.text("data", 0, "Last_Name") != "c" || two.text("data", 0, "Last_Name") != "a" || two.at("info", "next_page_token") != nil || two.at("info", "more_records") != false {
+		t.Fatalf("pages: %s %s", one.raw, two.raw)
+	}
+	if r := c.do("GET", path+"&sort_by=Created_Time&sort_order=asc", nil).wants(200); r.text("data", 0, "Last_Name") != "a" {
+		t.Errorf("oldest first: %s", r.raw)
+	}
+	c.do("GET", path+"&sort_order=asc&page_token="+token, nil).flat(400, "TOKEN_BOUND_DATA_MISMATCH")
+	c.do("GET", path+"&page_token=x", nil).flat(400, "INVALID_DATA")
+	c.server.Clock.Advance(24*time.Hour + time.Second)
+	c.tokens.Access = refresh(t, c.server, "", c.tokens.Refresh).text("access_token")
+	c.do("GET", path+"&page_token="+token, nil).flat(400, "EXPIRED_VALUE")
 }
 
 func TestBehaviour17UnknownIDIsEmptyAndMalformedIDIsRefused(t *testing.T) {
@@ -327,6 +355,13 @@ func TestBehaviour26LeadWithoutANameIsRefused(t *testing.T) {
 	if r.text("data", 0, "details", "json_path") != "$.data[0].Last_Name" || r.text("data", 0, "status") != "error" {
 		t.Fatalf("details: %s", r.raw)
 	}
+	c.do("POST", "/crm/v8/Leads", data(object{"First_Name": "Sarah"})).refuses("MANDATORY_NOT_FOUND", "Last_Name")
+	t.Run("one of two names is enough, where the setting says so", func(t *testing.T) {
+		c.server.Control.Settings(c.org, map[string]any{"first_name_enough": true})
+		c.create("Leads", object{"First_Name": "Sarah"})
+		c.do("POST", "/crm/v8/Leads", data(object{"Phone": "5551234567"})).refuses("MANDATORY_NOT_FOUND", "Last_Name")
+		c.server.Control.Settings(c.org, map[string]any{"first_name_enough": false})
+	})
 	t.Run("v2 says 202 and no json_path", func(t *testing.T) {
 		r := c.do("POST", "/crm/v2/Leads", data(object{"Phone": "5551234567"})).wants(202)
 		if r.text("data", 0, "code") != "MANDATORY_NOT_FOUND" || r.at("data", 0, "details", "json_path") != nil {
@@ -516,9 +551,17 @@ func TestBehaviour33BlueprintOwnsItsField(t *testing.T) {
 	if got := c.get("Deals", id).text("data", 0, "Stage"); got != "Proposal/Price Quote" {
 		t.Fatalf("the stage moved to %s", got)
 	}
-	c.do("PUT", "/crm/v8/Deals/"+id, data(object{"Amount": 5})).wants(200)
-	if m := move(); m != "transition updated successfully" {
+	b := c.do("GET", path, nil).wants(200)
+	if b.text("blueprint", "process_info", "api_name") != "Stage" || b.text("blueprint", "process_info", "field_value") != "Proposal/Price Quote" ||
+		b.text("blueprint", "transitions", 0, "next_field_value") != "Negotiation/Review" || b.text("blueprint", "transitions", 0, "fields", 0, "api_name") != "Amount" || b.at("blueprint", "transitions", 0, "fields", 0, "mandatory") != true {
+		t.Fatalf("the transition: %s", b.raw)
+	}
+	sent := object{"blueprint": []object{{"transition_id": b.text("blueprint", "transitions", 0, "id"), "data": object{"Amount": 5}}}}
+	if m := c.do("PUT", path, sent).wants(200).text("message"); m != "transition updated successfully" {
 		t.Fatal(m)
+	}
+	if back := c.get("Deals", id); back.text("data", 0, "Stage") != "Negotiation/Review" || back.text("data", 0, "Amount") != "5" {
+		t.Fatalf("moved: %s", back.raw)
 	}
 	c.do("PUT", path, object{"blueprint": []object{{"transition_id": "1", "data": object{}}}}).flat(400, "INVALID_DATA")
 	lead := c.create("Leads", lead("x"))
@@ -817,6 +860,11 @@ func TestBehaviour40LimitsOfAnEdition(t *testing.T) {
 				}
 			}
 			return refused
+		}
+		free := connect(t, s, "free", "us")
+		s.Control.Faults(free.org, sandboxtest.Fault{LatencyMS: 300})
+		if n := parallel(7, func() reply { return free.do("GET", "/crm/v8/org", nil) }); n != 2 {
+			t.Errorf("%d of 7 calls refused in the free edition, want 2", n)
 		}
 		s.Control.Settings(c.org, map[string]any{"concurrency": 3})
 		if n := parallel(5, func() reply { return c.do("GET", "/crm/v8/org", nil) }); n != 2 {

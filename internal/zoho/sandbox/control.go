@@ -148,6 +148,9 @@ func (s *Sandbox) controlReset(orgID string, targets []*org, body []byte) answer
 		o.Settings = freshSettings()
 		o.PickExtras, o.Custom, o.Tags = map[string]map[string][]string{}, map[string][]customField{}, nil
 		o.Channels = nil
+		for i := range o.Users {
+			o.Users[i].Inactive = false
+		}
 		if to.Edition != "" {
 			o.Edition = to.Edition
 		}

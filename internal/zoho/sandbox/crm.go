@@ -174,7 +174,7 @@ func (q *request) resolve() (operation, *problem) {
 	}
 	for _, group := range op.scopes {
 		if !q.acc.allows(group) {
-			return op, refuse(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", nil)
+			return op, refuse(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized", nil)
 		}
 	}
 	if op.right != "" && op.module != "" {
@@ -276,8 +276,10 @@ func (q *request) routeRecords(prefix string, m *module) (operation, *problem) {
 
 	switch len(p) {
 	case 1:
+		list := read
+		list.heavy = q.query.Get("cvid") != "" || q.query.Get("sort_by") != "" // (obs)
 		return q.verbs(prefix+"/{module}", map[string]operation{
-			"GET":    op(read, func(q *request) answer { return q.list(m) }),
+			"GET":    op(list, func(q *request) answer { return q.list(m) }),
 			"POST":   op(writes("CREATE", "Create"), func(q *request) answer { return q.create(m, nil) }),
 			"PUT":    op(writes("UPDATE", "Edit"), func(q *request) answer { return q.update(m, "") }),
 			"DELETE": op(del, func(q *request) answer { return q.deleteMany(m) }),

@@ -80,6 +80,11 @@ func TestBehaviour02CodeDiesAfterTwoMinutes(t *testing.T) {
 	g := s.Control.NewOrg("enterprise", "us")
 	s.Clock.Advance(121 * time.Second)
 	exchange(t, s, g).saysError("invalid_code")
+	g = s.Control.NewOrg("enterprise", "us")
+	s.Clock.Advance(119 * time.Second)
+	if r := exchange(t, s, g); r.text("access_token") == "" || r.text("expires_in") != "3600" {
+		t.Fatalf("before its time: %s", r.raw)
+	}
 }
 
 func TestBehaviour03CodesAndClientsBelongToACentre(t *testing.T) {
@@ -273,7 +278,9 @@ func TestBehaviour12MissingScopeIsAMismatch(t *testing.T) {
 	}
 	c := with("ZohoCRM.modules.leads.READ")
 	c.do("GET", "/crm/v8/Leads?fields=Last_Name", nil).wants(204)
-	c.do("POST", "/crm/v8/Leads", data(lead("x"))).flat(401, "OAUTH_SCOPE_MISMATCH")
+	if r := c.do("POST", "/crm/v8/Leads", data(lead("x"))).flat(401, "OAUTH_SCOPE_MISMATCH"); r.text("message") != "Unauthorized" {
+		t.Fatalf("message: %s", r.raw)
+	}
 	c.do("GET", "/crm/v8/org", nil).flat(401, "OAUTH_SCOPE_MISMATCH")
 	c.search("Leads", "phone", "5551234567").flat(401, "OAUTH_SCOPE_MISMATCH")
 	c.coql("select id from Leads where id = '1'").flat(401, "OAUTH_SCOPE_MISMATCH")

@@ -28,6 +28,7 @@ type settings struct {
 	COQLHidesConverted bool                `json:"coql_hides_converted,omitempty"` // converted leads are no rows of Leads
 	CodesPer10Minutes  int                 `json:"codes_per_10_minutes,omitempty"` // 0 = no limit
 	PipelineOptional   bool                `json:"pipeline_optional,omitempty"`    // Deals without Pipeline take the default one (mem)
+	FirstNameEnough    bool                `json:"first_name_enough,omitempty"`    // a person needs one of two names; Zoho is moving there (conflict)
 	CustomFields       int                 `json:"custom_fields,omitempty"`        // a module may have so many; 0 = the edition's, -1 = none
 	Hidden             map[string][]string `json:"hidden,omitempty"`               // module: fields that an administrator removed
 	Workflow           []workflowRule      `json:"workflow,omitempty"`             // run by writes whose trigger lets them

@@ -170,7 +170,7 @@ func TestAnswersFitZohosSpecification(t *testing.T) {
 	t.Run("while", func(t *testing.T) {
 		for name, behaviour := range map[string]func(*testing.T){
 			"15": TestBehaviour15OrgAndUserShowEditionAndCentre, "16": TestBehaviour16ListWithoutFieldsIsRefused,
-			"17": TestBehaviour17UnknownIDIsEmptyAndMalformedIDIsRefused, "18": TestBehaviour18SearchHitMissAndNoParameter,
+			"paging": TestListGoesOnWithAPageToken, "17": TestBehaviour17UnknownIDIsEmptyAndMalformedIDIsRefused, "18": TestBehaviour18SearchHitMissAndNoParameter,
 			"19": TestBehaviour19NewRecordsReachTheSearchIndexLate, "22": TestBehaviour22ConvertedLeadIsHiddenFromSearchUnlessAskedFor,
 			"23": TestBehaviour23SearchHasLimits, "24": TestBehaviour24COQL, "27": TestBehaviour27MixedResultsAndTooMany,
 			"28": TestBehaviour28NamedLayoutBringsItsRequiredFields, "29": TestBehaviour29TypesAndLengths,

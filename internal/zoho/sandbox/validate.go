@@ -404,6 +404,9 @@ func (d *draft) mandatory() {
 		if d.before != nil && !d.changed[f.API] {
 			continue // an older record may lack what became mandatory since
 		}
+		if f.API == "Last_Name" && d.q.org.Settings.FirstNameEnough && d.values["First_Name"] != nil {
+			continue
+		}
 		if f.API == "Pipeline" && d.q.org.Settings.PipelineOptional && d.before == nil {
 			continue
 		}
