@@ -156,10 +156,10 @@ func (c *Connections) asOurselves(ctx context.Context, t tenant.ID, org string, 
 	case <-ctx.Done():
 		return notAsked(ctx.Err())
 	}
-	credits := 0
-	asked := ask(c.API(t, func(e zoho.Exchange) { credits += e.Credits }))
+	credits, left := 0, -1
+	asked := ask(c.API(t, func(e zoho.Exchange) { credits, left = credits+e.Credits, e.CreditsLeft }))
 	err := c.db.InTenant(context.WithoutCancel(ctx), t, func(tx pgx.Tx) error {
-		return CountCredits(ctx, tx, t, org, credits)
+		return CountCredits(ctx, tx, t, org, credits, left)
 	})
 	return errors.Join(asked, err)
 }
