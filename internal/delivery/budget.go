@@ -99,6 +99,13 @@ func (r *run) putOff(w worth) (end, bool) {
 	if r.l.budget.allows(w) {
 		return end{}, false
 	}
+	if h := r.l.holdForCredits(r.set.tenant.Zone); h != nil {
+		h, err := r.w.holdLane(r.l, h)
+		if err != nil {
+			return end{job: r.job, again: -1, err: err}, true
+		}
+		return r.rest(h, nil), true
+	}
 	what := "new callers come first, and this call follows"
 	if w == ofNews {
 		what = "calls come first, and what is new of this one follows"
