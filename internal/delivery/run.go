@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/identity"
 	"hookline/internal/mapping"
 	"hookline/internal/routing"
@@ -182,7 +183,7 @@ func (r *run) decide() (end, bool) {
 	case next.state == Planned && r.l.budget.allows(r.worth(next)):
 		next.to(Sending)
 	}
-	failpoint.Hit("P10")
+	failpoint.Hit("P10", r.job.id)
 	e, err := r.save(s)
 	return e, err != nil || s.status != Delivering || s.done
 }
@@ -409,6 +410,9 @@ func (r *run) write(d *delivery) (end, bool) {
 	d.fresh = false
 	failpoint.Hit("P11")
 	err := r.send(d)
+	if e, ok := errors.AsType[*zoho.Error](err); ok && e.Class == zoho.Unknown {
+		failpoint.Hit("P13")
+	}
 	failpoint.Hit("P14")
 	if err != nil {
 		return r.verdict(err, d)

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/identity"
 )
 
