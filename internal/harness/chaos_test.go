@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -239,4 +240,23 @@ func ambiguity(percent int) []map[string]any {
 		}
 	}
 	return faults
+}
+
+// until asks again and again; the test ends when ctx does.
+func until(t *testing.T, ctx context.Context, what string, holds func() (bool, error)) {
+	t.Helper()
+	for {
+		ok, err := holds()
+		if ok && err == nil {
+			return
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("never came: %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
