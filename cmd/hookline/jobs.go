@@ -33,12 +33,14 @@ func startJobs(ctx context.Context, c config, d database, p *parts, role string,
 		river.AddWorker(workers, &account.SendMail{DB: p.db, Outbox: p.outbox, Send: send})
 	}
 	river.AddWorker(workers, &housekeeping{db: p.db})
+	river.AddWorker(workers, &watch{parts: p})
 	rc := &river.Config{Logger: p.log, Workers: workers, JobTimeout: 30 * time.Second, RescueStuckJobsAfter: 90 * time.Second,
 		PollOnly: !c.direct()} // a pooler passes no notifications on
 	if role != "web" {
 		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
 		rc.PeriodicJobs = []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(24*time.Hour),
-			func() (river.JobArgs, *river.InsertOpts) { return housekeepingArgs{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})}
+			func() (river.JobArgs, *river.InsertOpts) { return housekeepingArgs{}, nil }, &river.PeriodicJobOpts{RunOnStart: true}),
+			river.NewPeriodicJob(river.PeriodicInterval(watchEvery), func() (river.JobArgs, *river.InsertOpts) { return watchArgs{}, nil }, nil)}
 	}
 	client, err := river.NewClient(riverpgxv5.New(db.Pool()), rc)
 	if err != nil {
@@ -91,6 +93,38 @@ func (h *housekeeping) Work(ctx context.Context, _ *river.Job[housekeepingArgs])
 		return fmt.Errorf("making partitions: %w", err)
 	}
 	return errors.Join(account.Sweep(ctx, h.db, time.Now()), forget(ctx, h.db))
+}
+
+// watchEvery is how often the fields of organisations are looked at that no call makes Hookline look at: some sixty
+// credits a day, of the five thousand that the smallest edition has.
+const watchEvery = 6 * time.Hour
+
+type watchArgs struct{}
+
+func (watchArgs) Kind() string { return "watch_fields" }
+
+// watch notices what changes in Zoho before a call meets it: Home says so. One tenant's trouble leaves the others' alone.
+type watch struct {
+	river.WorkerDefaults[watchArgs]
+	*parts
+}
+
+// Timeout is long: there may be many tenants, each with a minute at most.
+func (w *watch) Timeout(*river.Job[watchArgs]) time.Duration { return watchEvery / 2 }
+
+func (w *watch) Work(ctx context.Context, _ *river.Job[watchArgs]) error {
+	tenants, err := account.Tenants(ctx, w.db)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		within, cancel := context.WithTimeout(ctx, time.Minute)
+		if err := w.connections.KeepFresh(within, t); err != nil {
+			w.log.WarnContext(ctx, "the fields in zoho could not be looked at", "tenant", t.String(), "err", err)
+		}
+		cancel()
+	}
+	return ctx.Err()
 }
 
 // forget deletes what is kept for a month only. One tenant's trouble leaves the others' alone.

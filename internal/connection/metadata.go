@@ -29,6 +29,25 @@ func (c *Connections) Metadata(ctx context.Context, t tenant.ID, module string) 
 	return read, err
 }
 
+// InUse are the modules whose fields matter to what calls write.
+var InUse = []string{"Leads", "Contacts", "Deals", "Calls", "Tasks"}
+
+// KeepFresh reads what is older than an hour of the modules in use, so that a change in Zoho is noticed before the next call
+// meets it. A tenant that is not connected has nothing to be read.
+func (c *Connections) KeepFresh(ctx context.Context, t tenant.ID) error {
+	linked, err := c.Get(ctx, t)
+	if err != nil || linked.Status != Connected {
+		return err
+	}
+	for _, module := range InUse {
+		_, err := c.Metadata(ctx, t, module)
+		if e, ok := errors.AsType[*zoho.Error](err); err != nil && (!ok || !tells(e.Class)) {
+			return err
+		}
+	}
+	return nil
+}
+
 // LookAgain reads modules anew, however young what is known of them is. A module that is not for the Zoho user who
 // connected, or that the organisation does not have, is passed over.
 func (c *Connections) LookAgain(ctx context.Context, t tenant.ID, modules ...string) error {

@@ -225,6 +225,8 @@ func readStamp(ctx context.Context, tx pgx.Tx, l *lane) (string, error) {
 		       (SELECT max(version) FROM mapping_versions WHERE tenant_id = @tenant),
 		       (SELECT concat_ws(' ', status, org_id, connected_at) FROM connections WHERE tenant_id = @tenant),
 		       (SELECT string_agg(module || fetched_at, ' ' ORDER BY org_id, module) FROM zoho_modules WHERE tenant_id = @tenant),
+		       (SELECT date_trunc('minute', now()) WHERE EXISTS ( -- fields that are due to be read anew, which may fail and is tried again
+		               SELECT FROM zoho_modules WHERE tenant_id = @tenant AND fetched_at < now() - interval '1 hour')),
 		       (SELECT string_agg(name, ' ' ORDER BY id) FROM sources WHERE tenant_id = @tenant))
 		  FROM lanes WHERE tenant_id = @tenant`,
 		pgx.StrictNamedArgs{"tenant": l.tenant.UUID()}).Scan(&troubled, &stamp)

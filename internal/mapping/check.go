@@ -31,6 +31,12 @@ func Check(set Set, md Metadata) []Problem {
 	return out
 }
 
+// Drift is what the set does not know yet of the organisation: what keeps the next record from being written, or will be
+// left out of it. Only what was read of the organisation itself counts.
+func Drift(set Set, md Metadata) []Problem {
+	return slices.DeleteFunc(Check(set, md), func(p Problem) bool { return !md.Known(p.Module) || !p.Blocking && !p.Changed })
+}
+
 func checkModule(module string, rows []Row, md Metadata) []Problem {
 	var out []Problem
 	fields := md.of(module)
@@ -59,6 +65,9 @@ func checkModule(module string, rows []Row, md Metadata) []Problem {
 		case linked[module][row.Field]:
 			add(row.Field, true, nil, "%s is filled by the rule and cannot be mapped.", row.Field)
 			continue
+		case slices.Contains(fields.Gone, row.Field):
+			add(row.Field, false, nil, "Your %s in Zoho no longer have the field %s: it is not sent. Remove the row, or map the field that took its place.", module, row.Field)
+			out[len(out)-1].Changed = true
 		case !there && md.Known(module):
 			add(row.Field, false, nil, "Your %s in Zoho have no field %s: it is not sent. Remove the row, or create the field in Zoho.", module, row.Field)
 		case there && (!f.Visible || f.ReadOnly || !f.CanCreate && !f.CanUpdate):
@@ -143,6 +152,10 @@ func checkValue(module string, row Row, f zoho.Field) []Problem {
 			return problem(picks(f), "Zoho requires %s: it cannot stay empty.", f.Label)
 		}
 		return nil
+	}
+	if slices.Contains(f.Gone, strings.TrimSpace(constant)) {
+		return []Problem{{Module: module, Field: row.Field, Allowed: picks(f), Changed: true, Blocking: !row.AddToList, Sentence: fmt.Sprintf(
+			"“%s” was renamed or removed from your list of %s in Zoho. Choose a value that is there now.", cut(constant, 60), f.Label)}}
 	}
 	c := cast(f, row, constant, environment{now: time.Now()})
 	if len(c.allowed) > 0 {

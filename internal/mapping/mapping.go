@@ -95,6 +95,7 @@ type Problem struct {
 	Sentence string   `json:"sentence"`          // what is wrong and the way out
 	Allowed  []string `json:"allowed,omitempty"` // the values that Zoho takes, where there is a list
 	Blocking bool     `json:"blocking"`          // without mending it the record cannot be written
+	Changed  bool     `json:"changed,omitempty"` // Zoho was otherwise when it was last looked at
 }
 
 // Metadata is what the organisation's modules look like, by api_name. A module that is missing is taken to have

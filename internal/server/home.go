@@ -54,6 +54,9 @@ func (s *Server) home(c echo.Context) error {
 			view.SetUp.Elapsed = "Done in " + took(delivered.Sub(began).Truncate(time.Second))
 		}
 	}
+	if view.Drift, err = s.drift(c); err != nil {
+		return err
+	}
 	view.Stats = statsOf(figures)
 	if figures.Received > 0 {
 		view.Hours = hoursOf(figures.Hours, today)

@@ -94,6 +94,7 @@ func (s *Server) routes() []route {
 		{get, "/zoho/confirm", account.Configure, s.zohoConfirmForm},
 		{post, "/zoho/confirm", account.Configure, s.confirmZoho},
 		{post, "/zoho/probe", account.Configure, s.probeZoho},
+		{post, "/zoho/marker", account.Configure, s.addMarker},
 		{get, "/zoho/disconnect", account.Configure, s.disconnectZohoForm},
 		{post, "/zoho/disconnect", account.Configure, s.disconnectZoho},
 

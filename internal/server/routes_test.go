@@ -98,6 +98,7 @@ var expectations = map[string]string{
 	"GET /zoho/confirm":     "admin",
 	"POST /zoho/confirm":    "admin",
 	"POST /zoho/probe":      "admin",
+	"POST /zoho/marker":     "admin",
 	"GET /zoho/disconnect":  "admin",
 	"POST /zoho/disconnect": "admin",
 

@@ -21,7 +21,11 @@ import (
 func (s *Server) rules(c echo.Context) error {
 	m := memberOf(c)
 	v := page.RulesView{Frame: s.frame(c, "Rules", "rules"), Edits: m.Can(account.Configure)}
-	err := s.inTenant(c, func(tx pgx.Tx) error {
+	known, err := s.Zoho.Known(ctx(c), m.Tenant.ID)
+	if err != nil {
+		return err
+	}
+	err = s.inTenant(c, func(tx pgx.Tx) error {
 		set, err := routing.Live(ctx(c), tx, m.Tenant.ID)
 		if err != nil {
 			return err
@@ -36,6 +40,9 @@ func (s *Server) rules(c echo.Context) error {
 		}
 		v.Calls, v.Call = calls, chosen
 		v.Rules = ruleRows(set)
+		for i, r := range set.Rules {
+			v.Rules[i].Gone = goneStage(r, known["Deals"].Pipelines)
+		}
 		if c.QueryParam("call") != "" {
 			tryRules(&v, routing.Decide(set, facts))
 		}
@@ -208,6 +215,13 @@ func (s *Server) ruleForm(c echo.Context, id string) error {
 	}
 	v := ruleFormOf(r, set)
 	s.dressRuleForm(c, &v, set)
+	known, err := s.Zoho.Known(ctx(c), tenantOf(c))
+	if err != nil {
+		return err
+	}
+	if gone := goneStage(r, known["Deals"].Pipelines); gone != "" {
+		v.Problems = page.Problems{"stage": gone}
+	}
 	if id != "" {
 		v.Sentence = "When " + routing.Sentence(r.When, set.Lists()) + " → " + routing.Does(r.Then, set.Lists()) + "."
 		if c.QueryParam("confirm") == "delete" && v.Edits {

@@ -13,6 +13,8 @@ import (
 	"hookline/internal/account"
 	"hookline/internal/connection"
 	"hookline/internal/fault"
+	"hookline/internal/mapping"
+	"hookline/internal/zoho"
 	"hookline/web/page"
 	"hookline/web/ui"
 )
@@ -40,6 +42,14 @@ func (s *Server) zohoPage(c echo.Context) error {
 		return err
 	}
 	view := s.zohoView(c, linked, stand)
+	if linked.Status == connection.Connected {
+		known, err := s.Zoho.Known(ctx(c), tenantOf(c))
+		if err != nil {
+			return err
+		}
+		view.Abilities = abilitiesOf(linked, known)
+		view.Marker = markerOf(linked, known)
+	}
 	if c.QueryParam("tried") != "" {
 		o, ok, err := s.Zoho.LastOutcome(ctx(c), tenantOf(c), actorOf(c), consentSession(c))
 		if err != nil {
@@ -75,6 +85,9 @@ func (s *Server) zohoCallback(c echo.Context) error {
 	}
 	switch o.Result {
 	case connection.Linked:
+		if o.AddsMarker {
+			return s.makeMarkers(c)
+		}
 		return s.seeOther(c, "/zoho", "Zoho is connected.")
 	case connection.OtherOrg:
 		return s.seeOther(c, "/zoho/confirm", "")
@@ -142,11 +155,40 @@ func (s *Server) confirmZoho(c echo.Context) error {
 
 // probeZoho asks Zoho anew what the link may do.
 func (s *Server) probeZoho(c echo.Context) error {
-	if err := s.Zoho.Probe(ctx(c), tenantOf(c)); err != nil {
+	err := s.Zoho.Probe(ctx(c), tenantOf(c))
+	if err == nil {
+		err = s.Zoho.LookAgain(ctx(c), tenantOf(c), connection.InUse...)
+	}
+	if err != nil {
 		s.Log.Warn("probing zoho", "request", requestIDOf(c), "tenant", tenantOf(c).String(), "err", err)
 		return s.seeOther(c, "/zoho", "Zoho could not be asked just now. What you see is from the last time.")
 	}
 	return s.seeOther(c, "/zoho", "Checked.")
+}
+
+// addMarker lets Hookline add the field that makes doubles impossible: at once where the consent allows it, else by way of a
+// consent that does.
+func (s *Server) addMarker(c echo.Context) error {
+	linked, err := s.Zoho.Get(ctx(c), tenantOf(c))
+	if err != nil {
+		return err
+	}
+	if linked.Status == connection.Connected && linked.MayAddMarkers() {
+		return s.makeMarkers(c)
+	}
+	target, err := s.Zoho.BeginMarker(ctx(c), tenantOf(c), actorOf(c), consentSession(c))
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, target)
+}
+
+func (s *Server) makeMarkers(c echo.Context) error {
+	if err := s.Zoho.AddMarkers(ctx(c), tenantOf(c), actorOf(c), mapping.RefField); err != nil {
+		s.Log.Warn("adding a field in zoho", "request", requestIDOf(c), "tenant", tenantOf(c).String(), "err", err)
+		return s.seeOther(c, "/zoho#marker", "Zoho is connected, but could not be asked to add the field just now. Try again in a minute.")
+	}
+	return s.seeOther(c, "/zoho#marker", "Zoho was asked to add the field. Below is what is there now.")
 }
 
 // disconnectZohoForm asks before the link is ended.
@@ -246,6 +288,62 @@ func (s *Server) zohoView(c echo.Context, linked connection.Connection, n stand)
 			}
 		}
 		view.Probe = append(view.Probe, row)
+	}
+	return view
+}
+
+// abilitiesOf are what the organisation's edition has, as far as it was asked.
+func abilitiesOf(linked connection.Connection, known map[string]zoho.Metadata) []ui.KV {
+	var facts []ui.KV
+	for _, a := range linked.Abilities {
+		badge := ui.Badge(ui.Plain, "No")
+		switch {
+		case a.Has:
+			badge = ui.Badge(ui.Good, "Yes")
+		case !a.Known:
+			badge = ui.Badge(ui.Warn, "Not known")
+		}
+		facts = append(facts, ui.KV{Key: a.Name, Shown: page.ZohoAbility(badge, a.Words)})
+	}
+	if len(known) == 0 {
+		return facts
+	}
+	own := 0
+	for _, md := range known {
+		for _, f := range md.Fields {
+			if f.Custom {
+				own++
+			}
+		}
+	}
+	facts = append(facts, ui.KV{Key: "Fields of your own", Value: count(own, "in the modules that calls write", "in the modules that calls write")})
+	if deals, ok := known["Deals"]; ok {
+		var names []string
+		for _, p := range deals.Pipelines {
+			names = append(names, p.Name)
+		}
+		facts = append(facts, ui.KV{Key: "Pipelines", Value: strings.Join(names, ", ")})
+	}
+	return facts
+}
+
+// markerOf is how far the organisation makes doubles impossible.
+func markerOf(linked connection.Connection, known map[string]zoho.Metadata) page.ZohoMarker {
+	words := map[connection.MarkerState]string{
+		connection.MarkerThere:     "There",
+		connection.MarkerAbsent:    "Not there",
+		connection.MarkerNotUnique: "There, but two records may have one value: tick “Do not allow duplicate values” on it in Zoho",
+		connection.MarkerUnknown:   "Not looked at yet",
+	}
+	view := page.ZohoMarker{Field: mapping.RefField, Label: strings.ReplaceAll(mapping.RefField, "_", " "), Leaves: !linked.MayAddMarkers(), Whole: true}
+	for _, m := range linked.Markers(mapping.RefField, known) {
+		row := page.ZohoMarked{Module: m.Module, There: m.State == connection.MarkerThere, Words: words[m.State]}
+		if m.State == connection.MarkerRefused {
+			row.Words = "Not possible: " + m.Why
+		}
+		view.Whole = view.Whole && row.There
+		view.Offers = view.Offers || m.State == connection.MarkerAbsent || m.State == connection.MarkerUnknown
+		view.Modules = append(view.Modules, row)
 	}
 	return view
 }

@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/connection"
+	"hookline/internal/intake"
 	"hookline/internal/postgres"
 	"hookline/internal/postgres/pgtest"
 	"hookline/internal/seal"
@@ -59,7 +58,7 @@ func newZohoHouse(t *testing.T) *zohoHouse {
 		Furnish: func(context.Context, pgx.Tx, tenant.Tenant) error { return nil }}
 	s, err := server.New(server.Deps{
 		DB: db, Log: log, Now: time.Now, BaseURL: web.URL, Desk: desk, Sessions: account.NewSessions(db, time.Now), Sandbox: true,
-		Consent: []string{sandbox.URL},
+		Consent: []string{sandbox.URL}, Sources: intake.NewSources(db, keys, web.URL),
 		Zoho: connection.New(connection.Deps{
 			DB: db, Keys: keys, OAuth: credentials, BaseURL: web.URL, Log: log,
 			Client: zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres(sandbox.URL)}),
@@ -137,25 +136,14 @@ func (h *zohoHouse) consent(org string) (query url.Values) {
 	if status != http.StatusSeeOther || err != nil || !strings.HasPrefix(location, h.zoho.URL+"/oauth/v2/auth?") {
 		h.t.Fatalf("connect answers %d to %s", status, location)
 	}
-	body, err := json.Marshal(map[string]any{"client_id": h.client.ID, "redirect_uri": h.base + "/zoho/callback", "scope": u.Query().Get("scope"),
-		"new_org": map[string]string{"name": org, "edition": "standard", "data_centre": "eu"}})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	resp, err := http.Post(h.zoho.URL+"/_sandbox/grant", "application/json", bytes.NewReader(body))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var grant map[string]any
-	if err := json.NewDecoder(resp.Body).Decode(&grant); err != nil {
-		h.t.Fatal(err)
-	}
-	query = url.Values{"state": {u.Query().Get("state")}}
-	for _, name := range []string{"code", "location", "accounts-server"} {
-		query.Set(name, grant[name].(string))
-	}
-	return query
+	return h.yes(u, sandboxtest.GrantRequest{NewOrg: &sandboxtest.NewOrg{Name: org, Edition: "standard", Centre: "eu"}})
+}
+
+// yes is what Zoho sends back when somebody says yes to what u asks.
+func (h *zohoHouse) yes(u *url.URL, g sandboxtest.GrantRequest) url.Values {
+	g.ClientID, g.Redirect, g.Scope = h.client.ID, h.base+"/zoho/callback", u.Query().Get("scope")
+	got := h.zoho.Control.Grant(g)
+	return url.Values{"state": {u.Query().Get("state")}, "code": {got.Code}, "location": {got.Location}, "accounts-server": {got.AccountsServer}}
 }
 
 func (h *zohoHouse) callback(query url.Values) (status int, location, body string) {
@@ -292,11 +280,86 @@ func TestOperatorsAndViewersSeeTheLinkAndMayNotTouchIt(t *testing.T) {
 		if strings.Contains(body, "/zoho/connect") || strings.Contains(body, "/zoho/disconnect") {
 			t.Errorf("%s is offered what is not allowed", role)
 		}
-		for _, act := range []string{"POST /zoho/connect", "POST /zoho/probe", "POST /zoho/confirm", "GET /zoho/confirm", "GET /zoho/disconnect", "POST /zoho/disconnect", "GET /zoho/callback"} {
+		for _, act := range []string{"POST /zoho/connect", "POST /zoho/probe", "POST /zoho/marker", "POST /zoho/confirm", "GET /zoho/confirm", "GET /zoho/disconnect", "POST /zoho/disconnect", "GET /zoho/callback"} {
 			method, path, _ := strings.Cut(act, " ")
 			if status, _, _ := h.ask(h.Client, method, path, nil); status != http.StatusForbidden {
 				t.Errorf("%s: %s answers %d", role, act, status)
 			}
 		}
+	}
+}
+
+// What an administrator changes in Zoho is said on Home, beside the row of the mapping and on the rule before any call
+// meets it.
+func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
+	t.Parallel()
+	h := newZohoHouse(t)
+	h.callback(h.consent("Acme CRM"))
+	check := func() {
+		t.Helper()
+		if status, _, body := h.ask(h.Client, http.MethodPost, "/zoho/probe", nil); status != http.StatusSeeOther {
+			t.Fatalf("looking again answers %d: %s", status, body)
+		}
+	}
+	rule := url.Values{"version": {"0"}, "name": {"Haggling"}, "match": {"all"}, "caller": {"contact"}, "does": {"deal-log"}, "stage": {"Negotiation/Review"}}
+	if status, _, body := h.ask(h.Client, http.MethodPost, "/rules", rule); status != http.StatusSeeOther {
+		t.Fatalf("a rule: %d %s", status, body)
+	}
+	check()
+	const changed = "Your Zoho has changed"
+	if strings.Contains(h.see("/"), changed) {
+		t.Fatalf("nothing has changed yet: %s", h.see("/"))
+	}
+	h.zoho.Control.Settings("", map[string]any{
+		"required": map[string]any{"Leads": []string{"Industry"}},
+		"hidden":   map[string]any{"Leads": []string{"Company"}},
+		"picklists": map[string]any{
+			"Leads": map[string]any{"Lead_Status": []string{"New", "Contacted"}},
+			"Deals": map[string]any{"Stage": []string{"Qualification", "Demo", "Closed Won", "Closed Lost"}},
+		},
+	})
+	if strings.Contains(h.see("/"), changed) {
+		t.Fatal("told before anybody looked")
+	}
+	check()
+	h.must(h.see("/"), changed, "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed",
+		`href="/mapping/Leads#field-Industry"`, "names a stage that is gone. No pipeline in Zoho has the stage “Negotiation/Review”.")
+	h.must(h.see("/mapping/Leads"), "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed", "<b>Contacted</b>")
+	h.must(h.see("/rules"), "No pipeline in Zoho has the stage “Negotiation/Review”.")
+	if n := h.zoho.Control.Stats("").Count("POST", "/crm/v8/Leads"); n != 0 {
+		t.Errorf("%d calls met it", n)
+	}
+	h.zoho.Control.Settings("", map[string]any{"required": map[string]any{}, "hidden": map[string]any{}, "picklists": map[string]any{}})
+	check()
+	if strings.Contains(h.see("/"), changed) {
+		t.Error("told after all is as it was")
+	}
+}
+
+func TestTheMarkerIsOfferedAddedAndShown(t *testing.T) {
+	t.Parallel()
+	h := newZohoHouse(t)
+	h.callback(h.consent("Acme CRM"))
+	h.must(h.see("/zoho"), "No record twice", "Let Hookline add it", "Zoho asks you once more", "Add it by hand", "Hookline Ref", "Not looked at yet", "Assignment rules")
+	status, location, _ := h.ask(h.Client, http.MethodPost, "/zoho/marker", nil)
+	u, err := url.Parse(location)
+	if status != http.StatusSeeOther || err != nil || !strings.Contains(u.Query().Get("scope"), "ZohoCRM.settings.fields.CREATE") {
+		t.Fatalf("adding answers %d to %s", status, location)
+	}
+	h.must(h.see("/zoho"), "Let Hookline add it") // who does not come back has changed nothing
+	var org string
+	if err := h.db.InTenant(t.Context(), h.tenant, func(tx pgx.Tx) error {
+		return tx.QueryRow(t.Context(), `SELECT org_id FROM connections`).Scan(&org)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	back := h.yes(u, sandboxtest.GrantRequest{Org: org})
+	if status, location, body := h.callback(back); status != http.StatusSeeOther || location != "/zoho#marker" {
+		t.Fatalf("coming back answers %d to %s: %s", status, location, body)
+	}
+	body := h.see("/zoho")
+	h.must(body, "Zoho itself refuses a second one", "4 in the modules that calls write", "to add the field that makes doubles impossible")
+	if strings.Contains(body, "Let Hookline add it") {
+		t.Error("it is offered where it is there")
 	}
 }

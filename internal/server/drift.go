@@ -1,0 +1,66 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"hookline/internal/mapping"
+	"hookline/internal/routing"
+	"hookline/internal/zoho"
+	"hookline/web/page"
+)
+
+// drift says where the organisation in Zoho is no longer what the mapping and the rules were made for, from what was last
+// read of its fields: before the next call finds out. Zoho is not asked.
+func (s *Server) drift(c echo.Context) ([]page.Drift, error) {
+	known, err := s.Zoho.Known(ctx(c), tenantOf(c))
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	var rows mapping.Set
+	var rules routing.Set
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		if rows, err = mapping.Live(ctx(c), tx, tenantOf(c)); err != nil {
+			return err
+		}
+		rules, err = routing.Live(ctx(c), tx, tenantOf(c))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []page.Drift
+	for _, p := range mapping.Drift(rows, known) {
+		all = append(all, page.Drift{Sentence: p.Sentence, Href: "/mapping/" + p.Module + "#field-" + p.Field, Label: "Mapping of " + p.Module})
+	}
+	for _, r := range rules.Rules {
+		if sentence := goneStage(r, known["Deals"].Pipelines); sentence != "" && !r.Off {
+			all = append(all, page.Drift{Sentence: "The rule “" + r.Name + "” names a stage that is gone. " + sentence, Href: "/rules/" + r.ID, Label: "Open the rule"})
+		}
+	}
+	return all, nil
+}
+
+// goneStage says which stage a rule names that no pipeline has; empty when all are there or none are known.
+func goneStage(r routing.Rule, pipelines []zoho.Pipeline) string {
+	if len(pipelines) == 0 {
+		return ""
+	}
+	for _, o := range r.Then {
+		if o.Do != routing.MoveStage {
+			continue
+		}
+		for _, stage := range append([]string{o.Stage}, o.From...) {
+			there := stage == routing.NextStage || slices.ContainsFunc(pipelines, func(p zoho.Pipeline) bool {
+				return slices.ContainsFunc(p.Stages, func(s zoho.Stage) bool { return s.Name == stage })
+			})
+			if !there {
+				return fmt.Sprintf("No pipeline in Zoho has the stage “%s”. Choose one that is there.", stage)
+			}
+		}
+	}
+	return ""
+}
