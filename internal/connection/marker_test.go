@@ -183,3 +183,25 @@ func TestWhatVanishesFromAModuleIsRemembered(t *testing.T) {
 		t.Errorf("back again: gone %v, values %v", gone, values)
 	}
 }
+
+func TestWhatIsOlderThanAnHourIsReadAnewWithoutACall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.link.KeepFresh(t.Context(), w.tenant); err != nil {
+		t.Errorf("not connected: %v", err)
+	}
+	w.connect("")
+	for _, age := range []struct {
+		of    string
+		reads int
+	}{{"0", len(connection.InUse)}, {"59 minutes", 0}, {"61 minutes", len(connection.InUse)}} {
+		w.exec(`UPDATE zoho_modules SET fetched_at = now() - $2::text::interval WHERE tenant_id = $1`, w.tenant.UUID(), age.of)
+		before := w.requests(http.MethodGet, "/settings/fields")
+		if err := w.link.KeepFresh(t.Context(), w.tenant); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.requests(http.MethodGet, "/settings/fields") - before; n != age.reads {
+			t.Errorf("aged %s: %d modules read, want %d", age.of, n, age.reads)
+		}
+	}
+}

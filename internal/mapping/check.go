@@ -32,9 +32,19 @@ func Check(set Set, md Metadata) []Problem {
 }
 
 // Drift is what the set does not know yet of the organisation: what keeps the next record from being written, or will be
-// left out of it. Only what was read of the organisation itself counts.
+// left out of it; the former first. Only what was read of the organisation itself counts.
 func Drift(set Set, md Metadata) []Problem {
-	return slices.DeleteFunc(Check(set, md), func(p Problem) bool { return !md.Known(p.Module) || !p.Blocking && !p.Changed })
+	all := slices.DeleteFunc(Check(set, md), func(p Problem) bool { return !md.Known(p.Module) || !p.Blocking && !p.Changed })
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		switch {
+		case a.Blocking == b.Blocking:
+			return 0
+		case a.Blocking:
+			return -1
+		}
+		return 1
+	})
+	return all
 }
 
 func checkModule(module string, rows []Row, md Metadata) []Problem {

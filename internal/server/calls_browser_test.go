@@ -96,7 +96,7 @@ func TestFullLogInABrowser(t *testing.T) {
 	ids := l.full(owner)
 	signIn(b, l.Site, "ann@acme.test")
 	pages := map[string]string{
-		"home": "/", "calls": "/calls", "calls-needs": "/calls?status=needs_attention&days=30",
+		"home": "/", "zoho": "/zoho", "calls": "/calls", "calls-needs": "/calls?status=needs_attention&days=30",
 		"replay": "/calls/replay?like=" + ids["refused"].String(),
 	}
 	for _, name := range []string{"long", "right-to-left", "refused"} {

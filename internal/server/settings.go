@@ -265,6 +265,7 @@ var actions = map[string]string{
 	"source.deleted":          "Removed a source",
 	"zoho.connected":          "Connected Zoho",
 	"zoho.disconnected":       "Disconnected Zoho",
+	"zoho.field_added":        "Added the field that prevents doubles in Zoho",
 	"zoho.lost":               "Lost the connection to Zoho",
 	"zoho.callback_refused":   "Came back from Zoho without a connection",
 	"zoho.answer_refused":     "Refused an answer with an address that is not Zoho's",

@@ -316,7 +316,11 @@ func abilitiesOf(linked connection.Connection, known map[string]zoho.Metadata) [
 			}
 		}
 	}
-	facts = append(facts, ui.KV{Key: "Fields of your own", Value: count(own, "in the modules that calls write", "in the modules that calls write")})
+	words := "none yet in the modules that calls write"
+	if own > 0 {
+		words = thousands(own) + " in the modules that calls write"
+	}
+	facts = append(facts, ui.KV{Key: "Fields of your own", Value: words})
 	if deals, ok := known["Deals"]; ok {
 		var names []string
 		for _, p := range deals.Pipelines {
