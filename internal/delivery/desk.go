@@ -65,7 +65,7 @@ func (d *desk) run() time.Duration {
 		if d.blind && d.running == 0 && len(d.ready) == 0 {
 			d.stale = true
 		}
-		if d.stop == nil && d.stale && len(d.ready) < lowWater {
+		if d.stale && d.mayLook() {
 			d.look()
 		}
 		for d.stop == nil && len(d.ready) > 0 && d.mayBegin() {
@@ -109,13 +109,16 @@ func (d *desk) stopping() <-chan struct{} {
 	return d.w.stopping
 }
 
-// idle is how long to wait for something to happen: at most the poll, because a notification can get lost.
+// idle is how long to wait for something to happen: at most the poll, because a notification can get lost, and until a
+// call is due where it would be looked for then.
 func (d *desk) idle() time.Duration {
-	if due := d.untilDue(); due >= 0 {
+	if due := d.untilDue(); due >= 0 && d.mayLook() {
 		return min(d.w.Poll, due)
 	}
 	return d.w.Poll
 }
+
+func (d *desk) mayLook() bool { return d.stop == nil && len(d.ready) < lowWater }
 
 // worthWaiting reports whether the lane, with nothing to do, is kept a little longer: the next call of the same
 // tenant then needs no claim. When other lanes want the place it is not.

@@ -243,3 +243,18 @@ func TestHoldsGrowAndNeverEndBeforeZohosTime(t *testing.T) {
 		}
 	}
 }
+
+func TestALaneThatBeginsNothingNewIsNotHurriedByCallsThatAreDue(t *testing.T) {
+	d := &desk{w: &Worker{Deps: Deps{}.withDefaults()}, next: time.Now().Add(-time.Second)}
+	if got := d.idle(); got != 0 {
+		t.Errorf("a call is due, and the lane waits %s", got)
+	}
+	d.ready = make([]*job, lowWater)
+	if got := d.idle(); got != d.w.Poll {
+		t.Errorf("enough is ready, and the lane looks again after %s", got)
+	}
+	d.ready, d.stop = nil, &stop{}
+	if got := d.idle(); got != d.w.Poll {
+		t.Errorf("the lane stops, and looks again after %s", got)
+	}
+}
