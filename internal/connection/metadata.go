@@ -175,10 +175,10 @@ func (c *Connections) asOurselves(ctx context.Context, t tenant.ID, org string, 
 	case <-ctx.Done():
 		return notAsked(ctx.Err())
 	}
-	credits, left := 0, -1
-	asked := ask(c.API(t, func(e zoho.Exchange) { credits, left = credits+e.Credits, e.CreditsLeft }))
+	credits := 0
+	asked := ask(c.API(t, func(e zoho.Exchange) { credits += e.Credits }))
 	err := c.db.InTenant(context.WithoutCancel(ctx), t, func(tx pgx.Tx) error {
-		return CountCredits(ctx, tx, t, org, credits, left)
+		return CountCredits(ctx, tx, t, org, credits)
 	})
 	return errors.Join(asked, err)
 }

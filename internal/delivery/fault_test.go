@@ -67,7 +67,7 @@ func TestLostAnswerIsLookedForBeforeAnythingIsSentAgain(t *testing.T) { // P12, 
 func (s *shop) logIsTrue(ids ...call.ID) {
 	s.t.Helper()
 	there := map[string]bool{}
-	for _, module := range []string{"Leads", "Calls", "Deals"} {
+	for _, module := range []string{"Leads", "Contacts", "Accounts", "Deals", "Calls", "Tasks", "Notes"} {
 		for _, r := range s.records(module) {
 			there[r.ID()] = true
 		}

@@ -35,7 +35,6 @@ type lane struct {
 	people map[string]chan struct{} // Contacts of calls in hand, by id; closed when the call is over
 
 	gate    gate
-	budget  budget
 	sharing sharing
 	writes  together[*write, error]
 

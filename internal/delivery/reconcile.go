@@ -74,6 +74,9 @@ const clockSlack = 5 * time.Minute
 // lookFor asks Zoho for the record that d's lost request may have made. Ours carry its reference, or are the only
 // thing that fits where no reference could be written; others fit and carry none.
 func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
+	if _, err := r.follow(d); err != nil { // what hung on a converted Lead hangs on its Contact
+		return nil, nil, err
+	}
 	r.asking(purposeReadBack, d.id)
 	marker := d.draft.Marker
 	if marker.Field != "" {
@@ -86,6 +89,9 @@ func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
 	rec, err := d.draft.Record(r.ids(), d.ref)
 	if err != nil {
 		return nil, nil, &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
+	}
+	if d.draft.Module == "Notes" {
+		return r.lookForNote(d, rec)
 	}
 	found, err := r.api.Find(r.l.ctx, lookalikes(d, rec))
 	if err != nil {
@@ -113,14 +119,14 @@ func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
 			others = append(others, candidates([]zoho.Record{hit}, name)...)
 		}
 	}
-	if len(ours) == 1 {
+	if len(ours) == 1 || d.draft.Find != "" { // one of the same name is taken anyway
 		others = nil
 	}
 	return ours, others, nil
 }
 
 // names are the fields that name a record to a person.
-var names = map[string]string{"Leads": "Last_Name", "Calls": "Subject", "Deals": "Deal_Name", "Tasks": "Subject", "Contacts": "Last_Name"}
+var names = map[string]string{"Leads": "Last_Name", "Calls": "Subject", "Deals": "Deal_Name", "Tasks": "Subject", "Contacts": "Last_Name", "Accounts": "Account_Name", "Notes": "Note_Title"}
 
 // lookalikes asks for records that could be the one: a Call by whom it is about and its start, a Lead by its number,
 // a Deal by its Contact, each no older than the intent.
@@ -152,6 +158,12 @@ func lookalikes(d *delivery, rec zoho.Record) zoho.Query {
 		}
 	case "Deals":
 		same("Contact_Name")
+	case "Tasks":
+		same("Who_Id", "What_Id")
+	case "Accounts":
+		if c, ok := byName("Account_Name", rec.Text("Account_Name")); ok {
+			conds = append(conds, c)
+		}
 	}
 	conds = append(conds, zoho.AtLeast("Created_Time", d.intent.Add(-clockSlack)))
 	q.Where = zoho.And(conds...)

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
-	"hookline/internal/fault/failpoint"
+	"hookline/internal/delivery/failpoint"
 	"hookline/internal/identity"
 	"hookline/internal/mapping"
 	"hookline/internal/routing"
@@ -35,6 +34,9 @@ type run struct {
 	deliveries []*delivery
 	contact    string // taken, so that no other call of the same Contact is decided meanwhile
 	redone     bool   // decided once more, because a record was gone
+	resumed    bool   // goes on with what was decided some time ago
+	asked      string // the Lead that was read to learn whether it was converted
+	became     string // the Contact that it became
 	toldNews   bool   // what is late was planned
 
 	mu       sync.Mutex
@@ -143,14 +145,7 @@ func (d *delivery) begun() bool { return d.state == Done || d.state == Sending |
 // decide finds out who called and what that means, and stores the decision with the intent of its first record. It
 // reports true when the story ends, or rests, there.
 func (r *run) decide() (end, bool) {
-	earlier, err := r.recall()
-	if err != nil {
-		return r.verdict(err, nil)
-	}
-	if e, off := r.putOff(r.worthOfAsking()); off {
-		return e, true
-	}
-	match, err := r.identifyAlone()
+	match, earlier, err := r.identifyAlone()
 	if err != nil {
 		return r.verdict(err, nil)
 	}
@@ -161,7 +156,7 @@ func (r *run) decide() (end, bool) {
 	}
 	facts := routing.Facts{
 		Call: c, Source: r.set.sources[r.job.source], Match: match, Open: t.Hours.IsOpen(began, t.Zone), LocalTime: began.In(t.Zone),
-		Earlier: earlier, Revision: len(r.job.events), DecidedAt: r.w.Now().In(t.Zone), TenantName: t.Name, Country: t.Country,
+		Earlier: earlier, Revision: len(r.job.events), DecidedAt: r.w.Now().In(t.Zone), Weekdays: t.Hours.Days(), TenantName: t.Name, Country: t.Country,
 	}
 	decision := routing.Decide(r.rules, facts)
 	for _, e := range r.job.events {
@@ -180,36 +175,36 @@ func (r *run) decide() (end, bool) {
 		s.status, s.done = Delivered, true // the mapping has nothing to write
 	case next.state == Refused:
 		s.status, s.cause = NeedsAttention, next.cause
-	case next.state == Planned && r.l.budget.allows(r.worth(next)):
+	case next.state == Planned:
 		next.to(Sending)
 	}
-	failpoint.Hit("P10", r.job.id)
+	failpoint.Hit("P10")
 	e, err := r.save(s)
 	return e, err != nil || s.status != Delivering || s.done
 }
 
 // identifyAlone identifies the caller and, where that is a Contact, keeps the Contact's other calls from being decided
 // until this one is over: what it finds, such as an open Deal, stays true.
-func (r *run) identifyAlone() (identity.Match, error) {
+func (r *run) identifyAlone() (identity.Match, []time.Time, error) {
 	for {
-		match, err := r.identify()
+		match, earlier, err := r.identify()
 		contact := ""
 		if match.Contact != nil {
 			contact = match.Contact.ID
 		}
 		if err != nil || contact == r.contact {
-			return match, err
+			return match, earlier, err
 		}
 		r.leave()
 		if contact == "" {
-			return match, nil
+			return match, earlier, nil
 		}
 		waited, err := r.l.alone(contact)
 		if err != nil {
-			return match, err
+			return match, earlier, err
 		}
 		if r.contact = contact; !waited {
-			return match, nil
+			return match, earlier, nil
 		}
 	}
 }
@@ -221,10 +216,10 @@ func (r *run) leave() {
 	}
 }
 
-// recall reads what is remembered of the customer's number, and when it called before.
-func (r *run) recall() (earlier []time.Time, err error) {
-	if _, unsearched := identity.Unsearched(r.job.call); unsearched {
-		return nil, nil
+// identify recalls and looks up the customer's number.
+func (r *run) identify() (m identity.Match, earlier []time.Time, err error) {
+	if m, unsearched := identity.Unsearched(r.job.call); unsearched {
+		return m, nil, nil
 	}
 	number := r.job.call.Customer()
 	ctx, cancel := context.WithTimeout(r.l.ctx, 10*time.Second)
@@ -238,24 +233,16 @@ func (r *run) recall() (earlier []time.Time, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("recalling the caller: %w", err)
-	}
-	return earlier, nil
-}
-
-// identify looks up the customer's number.
-func (r *run) identify() (identity.Match, error) {
-	if m, unsearched := identity.Unsearched(r.job.call); unsearched {
-		return m, nil
+		return identity.Match{}, nil, fmt.Errorf("recalling the caller: %w", err)
 	}
 	remembered := r.remembered
 	if r.redone {
 		remembered = nil
 	}
 	r.asking(purposeLookUp)
-	m, err := identity.Find(r.l.ctx, asker{r}, r.set.org, remembered, r.job.call.Customer(), r.w.Now())
+	m, err = identity.Find(r.l.ctx, asker{r}, r.set.org, remembered, number, r.w.Now())
 	failpoint.Hit("P9")
-	return m, err
+	return m, earlier, err
 }
 
 func earlierCalls(ctx context.Context, tx pgx.Tx, t uuid.UUID, j *job, number call.Phone) ([]time.Time, error) {
@@ -340,6 +327,7 @@ func (r *run) next() *delivery {
 // resume goes on where an earlier run, a person or news left the call: the decision stands, what has not reached
 // Zoho is rendered afresh.
 func (r *run) resume() {
+	r.resumed = true
 	drafts, problems := mapping.Render(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata)
 	r.plan(drafts, problems)
 	for _, d := range r.deliveries {
@@ -354,11 +342,6 @@ func (r *run) deliver() end {
 	for {
 		d := r.next()
 		if d == nil {
-			if r.hasNews() {
-				if e, off := r.putOff(ofNews); off {
-					return e
-				}
-			}
 			late, err := r.late()
 			if err != nil {
 				e, _ := r.verdict(err, nil)
@@ -389,9 +372,6 @@ func (r *run) write(d *delivery) (end, bool) {
 	case Refused:
 		return r.setAside(d.cause), true
 	case Planned:
-		if e, off := r.putOff(r.worth(d)); off {
-			return e, true
-		}
 		d.to(Sending)
 		if _, err := r.save(step{status: Delivering}); err != nil {
 			return end{job: r.job, again: -1, err: err}, true
@@ -410,9 +390,6 @@ func (r *run) write(d *delivery) (end, bool) {
 	d.fresh = false
 	failpoint.Hit("P11")
 	err := r.send(d)
-	if e, ok := errors.AsType[*zoho.Error](err); ok && e.Class == zoho.Unknown {
-		failpoint.Hit("P13")
-	}
 	failpoint.Hit("P14")
 	if err != nil {
 		return r.verdict(err, d)
@@ -428,16 +405,27 @@ func (r *run) send(d *delivery) error {
 		return r.moveStage(d)
 	case d.draft.Action == mapping.Update:
 		return r.update(d, ids)
+	case r.resumed: // what it hangs on was found some time ago
+		if _, err := r.follow(d); err != nil {
+			return err
+		}
 	}
 	rec, err := d.draft.Record(ids, r.refFor(d))
 	if err != nil {
 		return &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
 	}
+	if d.draft.Find != "" {
+		found, done, err := r.existing(d, rec)
+		if err != nil || found {
+			return err
+		}
+		defer done()
+	}
 	if err := r.l.mayWrite(); err != nil {
 		return err
 	}
 	r.asking(purposeWrite, d.id)
-	result, err := r.create(d, rec, zoho.WriteOptions{})
+	result, err := r.create(d, rec, optionsOf(d.draft))
 	if err != nil {
 		return err
 	}
@@ -456,7 +444,7 @@ func (r *run) written(d *delivery) (end, bool) {
 	s := step{status: Delivering, remember: d.slot == routing.SlotLead && d.revision == 0, well: true}
 	next := r.next()
 	switch {
-	case next != nil && next.state == Planned && r.l.budget.allows(r.worth(next)):
+	case next != nil && next.state == Planned:
 		next.to(Sending)
 	case next == nil && !r.hasNews():
 		s.status, s.done = Delivered, true
@@ -504,7 +492,6 @@ func (r *run) observe(e zoho.Exchange) {
 
 // note keeps an exchange that served so many calls until the next step is saved.
 func (r *run) note(e zoho.Exchange, calls int, refused bool) {
-	r.l.budget.heard(e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.attempts = append(r.attempts, attempt{
@@ -551,7 +538,7 @@ func nameOf(c call.Call) string {
 // setBack makes a call that panicked wait, and aside when it does so again and again.
 func (w *Worker) setBack(l *lane, j *job) end {
 	e := end{job: j, again: time.Second}
-	e.err = w.record(l, "", &write{left: -1, do: func(ctx context.Context, tx pgx.Tx) error {
+	e.err = w.record(l, "", 0, func(ctx context.Context, tx pgx.Tx) error {
 		cause, err := writeCause(&Cause{Code: CauseOurs, Sentence: "Hookline cannot work on this call. It is kept; please report it with the call's address."})
 		if err != nil {
 			return err
@@ -564,7 +551,7 @@ func (w *Worker) setBack(l *lane, j *job) end {
 			 WHERE tenant_id = @tenant AND id = @call`,
 			pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "call": j.id.UUID(), "most": maxPanics, "cause": cause})
 		return err
-	}})
+	})
 	w.calls.Ring(l.tenant)
 	return e
 }

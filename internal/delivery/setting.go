@@ -59,7 +59,7 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 	}
 	if s.link.Status == connection.Connected {
 		s.metadata = mapping.Metadata{}
-		for _, module := range []string{"Leads", "Contacts", "Deals", "Calls"} {
+		for _, module := range append([]string{"Leads", "Contacts", "Deals", "Calls"}, s.rules.Modules()...) {
 			known, err := w.Connections.Metadata(ctx, t, module)
 			if isClosed(err) {
 				continue // taken to have Zoho's standard fields: only calls that need the module fail, each with the reason

@@ -238,7 +238,11 @@ func (w *Worker) createAll(batch []creation) []created {
 }
 
 func (q creation) asIfAlone() any {
-	return map[string]any{"data": []zoho.Record{q.rec}}
+	doc := map[string]any{"data": []zoho.Record{q.rec}}
+	if q.opts.Trigger != nil {
+		doc["trigger"] = q.opts.Trigger
+	}
+	return doc
 }
 
 // panicked gives a panic to each of n as an error: the process is everybody's.

@@ -3,7 +3,9 @@ package delivery
 import (
 	"errors"
 
+	"hookline/internal/identity"
 	"hookline/internal/mapping"
+	"hookline/internal/routing"
 	"hookline/internal/zoho"
 )
 
@@ -29,6 +31,8 @@ func (r *run) update(d *delivery, ids map[string]string) error {
 				return err
 			case !found:
 				return &zoho.Error{Class: zoho.Gone, Message: "the record is no longer there"}
+			case identity.IsConverted(now) && d.slot != routing.SlotLead:
+				return &zoho.Error{Class: zoho.RecordState, Code: "CONVERTED_RECORD", Message: "the Lead was converted"}
 			}
 			if d.draft = mapping.Revise(d.draft, now); len(d.draft.Fields) == 0 {
 				d.zohoID = target
@@ -42,6 +46,9 @@ func (r *run) update(d *delivery, ids map[string]string) error {
 		switch err := r.put(d, target, rec); {
 		case err == nil:
 			d.zohoID = target
+			return nil
+		case isCode(err, "CONVERTED_RECORD") && d.slot == routing.SlotLead: // late news of a Lead that is none any more
+			d.zohoID, d.draft.Left = target, "The Lead was converted meanwhile: nothing is written into it any more."
 			return nil
 		case !isAlreadyModified(err):
 			return err
@@ -57,7 +64,9 @@ func (r *run) put(d *delivery, target string, rec zoho.Record) error {
 		return err
 	}
 	r.asking(purposeWrite, d.id)
-	result, err := r.api.Update(r.l.ctx, d.draft.Module, target, rec, zoho.WriteOptions{Since: d.draft.Since})
+	options := optionsOf(d.draft)
+	options.Since = d.draft.Since
+	result, err := r.api.Update(r.l.ctx, d.draft.Module, target, rec, options)
 	if err != nil {
 		return err
 	}
@@ -65,6 +74,15 @@ func (r *run) put(d *delivery, target string, rec zoho.Record) error {
 		return result.Err
 	}
 	return nil
+}
+
+// optionsOf says what else Zoho shall do with a write: everything that the organisation has set up, unless the rule
+// wants it quiet.
+func optionsOf(draft mapping.Draft) (o zoho.WriteOptions) {
+	if draft.Quiet {
+		o.Trigger = []string{}
+	}
+	return o
 }
 
 func isAlreadyModified(err error) bool { return isCode(err, "ALREADY_MODIFIED") }

@@ -50,14 +50,14 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 		}
 	case zoho.Gone, zoho.RecordState:
 		if d != nil && e.Code != "RECORD_LOCKED" && e.Code != "RECORD_IN_BLUEPRINT" && e.Code != causeBlueprint {
-			if e, again := r.redo(); again {
+			if e, again := r.lookAgain(d); again {
 				return e, e.job != nil
 			}
 		}
 	case zoho.Refused:
 		if d != nil {
 			if linked[e.Field] {
-				if e, again := r.redo(); again {
+				if e, again := r.lookAgain(d); again {
 					return e, e.job != nil
 				}
 			}
@@ -70,7 +70,7 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 }
 
 // linked are the lookups of records that a call hangs on: refused, they are gone or no longer what they were.
-var linked = map[string]bool{"Who_Id": true, "What_Id": true, "Contact_Name": true, "Account_Name": true}
+var linked = map[string]bool{"Who_Id": true, "What_Id": true, "Contact_Name": true, "Account_Name": true, "Parent_Id": true}
 
 // cutOff leaves the call where it stands when the lane ends in the middle of a request: under its intent, a write
 // may have landed.
@@ -144,6 +144,9 @@ func (r *run) firstLook() time.Duration {
 // duplicate adopts the record that Zoho says exists, when it carries our reference.
 func (r *run) duplicate(e *zoho.Error, d *delivery) (end, bool) {
 	ours := d.draft.Marker.Field != "" && e.Field == d.draft.Marker.Field && e.DuplicateID != ""
+	if d.draft.Find != "" && e.Field == d.draft.Find && e.DuplicateID != "" { // it was made since it was looked for
+		d.draft.Left, ours = alreadyThere, true
+	}
 	if !ours && e.DuplicateID != "" {
 		r.asking(purposeReadBack, d.id)
 		rec, found, err := r.api.Get(r.l.ctx, d.draft.Module, e.DuplicateID, nil)
@@ -219,6 +222,10 @@ func (r *run) refused(e *zoho.Error, d *delivery) end {
 		return r.setAside(causeOfRefusal(e, "", "", zoho.Metadata{}))
 	}
 	d.cause = causeOfRefusal(e, d.draft.Module, d.slot, r.set.metadata[d.draft.Module])
+	if owner, _ := zoho.Record(d.draft.Fields).Lookup("Owner"); e.Field == "Owner" && owner != "" && owner == r.ownerByRule(d.slot) {
+		d.cause.Link, d.cause.Allowed = "/rules", nil
+		d.cause.Sentence = "Zoho does not take the owner whom the rule names. Choose another user in the rule, then replay."
+	}
 	if linked[e.Field] { // no row of the mapping fills it
 		d.cause.Link, d.cause.Allowed = "", nil
 		d.cause.Sentence = "A record that this call hangs on is no longer what it was in Zoho. Replay looks the caller up again."

@@ -58,7 +58,6 @@ type System struct {
 	Env        []string // more environment for the program, name=value
 	Addr       string
 	SandboxURL string
-	SuperURL   string // of the database, where it is not the program's own
 
 	sandboxAddr, metricsAddr string
 	Sandbox                  *Process

@@ -167,6 +167,12 @@ func IsConverted(rec zoho.Record) bool {
 	return converted
 }
 
+// ConvertedTo is the id of the Contact that a Lead became; empty when it was not converted, or Zoho does not say.
+func ConvertedTo(rec zoho.Record) string {
+	id, _ := conversion(rec)
+	return id
+}
+
 // deal reads a Deal and what its pipeline says of its stage.
 func (f *finder) deal(rec zoho.Record) Deal {
 	d := Deal{

@@ -122,6 +122,26 @@ func holdsLine(text, line string) bool {
 	return strings.Contains("\n"+trimmed(text)+"\n", "\n"+trimmed(line)+"\n")
 }
 
+// withTags are the tags that a record has and those that it shall have; false when it has them all.
+func withTags(stands, wanted any) (all []any, adds bool) {
+	have := map[string]bool{}
+	list, _ := stands.([]any)
+	for _, tag := range list {
+		if t, ok := tag.(map[string]any); ok {
+			name := fmt.Sprint(t["name"])
+			have[strings.ToLower(name)] = true
+			all = append(all, map[string]any{"name": name})
+		}
+	}
+	list, _ = wanted.([]any)
+	for _, tag := range list {
+		if t, ok := tag.(map[string]any); ok && !have[strings.ToLower(fmt.Sprint(t["name"]))] {
+			all, adds = append(all, map[string]any{"name": t["name"]}), true
+		}
+	}
+	return all, adds
+}
+
 // bare is a value without the line that a Marker adds to a text.
 func bare(v any) any {
 	if text, ok := v.(string); ok {
@@ -150,6 +170,12 @@ func Revise(d Draft, now zoho.Record) Draft {
 				out.Lines = map[string]Line{}
 			}
 			v, out.Lines[k] = whole, line
+		} else if k == tagField {
+			all, adds := withTags(stands, v)
+			if !adds {
+				continue
+			}
+			v = all
 		} else if same(stands, v) || isEmpty(stands) && isEmpty(v) {
 			continue
 		} else if was := d.Was[k]; !same(stands, was) && !(isEmpty(stands) && isEmpty(was)) {
@@ -196,8 +222,8 @@ func Late(set Set, d routing.Decision, f routing.Facts, md Metadata, written []W
 	}
 	for _, full := range rendered {
 		i := slices.IndexFunc(written, func(w Written) bool { return w.Slot == full.Slot })
-		if i < 0 || full.Action != Create && full.Slot != SlotContact || written[i].ID == "" {
-			continue
+		if i < 0 || full.Action != Create && full.Slot != SlotContact || full.Find != "" || written[i].ID == "" {
+			continue // an Account that was found is other people's
 		}
 		w := written[i]
 		up := full
@@ -208,7 +234,7 @@ func Late(set Set, d routing.Decision, f routing.Facts, md Metadata, written []W
 		up.Keys = slices.DeleteFunc(slices.Clone(full.Keys), func(k string) bool {
 			field, there := fields.Field(k)
 			sent, was := w.Sent[k]
-			stays := !there || !field.CanUpdate || linked[full.Module][k] || settled[full.Module][k] || was && same(sent, full.Fields[k])
+			stays := !there || k == tagField || !field.CanUpdate || linked[full.Module][k] || settled[full.Module][k] || was && same(sent, full.Fields[k])
 			if stays {
 				delete(up.Fields, k)
 			}
@@ -231,6 +257,7 @@ var settled = map[string]map[string]bool{
 	"Calls": {"Call_Type": true, "Call_Start_Time": true, "Call_Duration": true, "Outgoing_Call_Status": true, "Owner": true},
 	"Leads": {"Owner": true, "Lead_Status": true},
 	"Deals": {"Owner": true, "Stage": true, "Pipeline": true, "Closing_Date": true, "Deal_Name": true},
+	"Tasks": {"Owner": true, "Subject": true, "Due_Date": true, "Status": true, "Priority": true},
 }
 
 // Wanted gives values for fields that Zoho asks for before it changes a record, as a Blueprint's transition does:
@@ -265,4 +292,54 @@ func plainLookup(v any) any {
 		return map[string]any{"id": m["id"]}
 	}
 	return v
+}
+
+// Hangs is the record that a draft hangs on beside a Contact: the one that it tells of, or that it changes.
+func (d Draft) Hangs() routing.Target {
+	if d.Action == Update {
+		return routing.Target{Module: d.Module, ID: d.RecordID}
+	}
+	for _, field := range []string{"What_Id", "Parent_Id"} {
+		if link, ok := d.Fields[field].(map[string]any); ok {
+			id, _ := link["id"].(string)
+			return routing.Target{Module: moduleOf(d, link), ID: id}
+		}
+		for _, n := range d.Needs {
+			if n.Field == field {
+				return routing.Target{Module: moduleOf(d, map[string]any{"module": map[string]any{"api_name": n.Module}}), Slot: n.Slot}
+			}
+		}
+	}
+	return routing.Target{}
+}
+
+// moduleOf is the module that a link of several modules leads to: a Note says it in the link, an activity beside it.
+func moduleOf(d Draft, link map[string]any) string {
+	if m, ok := link["module"].(map[string]any); ok {
+		if name, _ := m["api_name"].(string); name != "" {
+			return name
+		}
+	}
+	name, _ := d.Fields["$se_module"].(string)
+	return name
+}
+
+// Follow is a draft that hangs on a Lead, hung on the Contact that the Lead became.
+func Follow(d Draft, contact string) Draft {
+	if d.Action == Update {
+		d.Module, d.RecordID, d.Since, d.Was = "Contacts", contact, "", nil
+		return d
+	}
+	d.Fields, d.Keys = maps.Clone(d.Fields), slices.Clone(d.Keys)
+	d.Needs = slices.DeleteFunc(slices.Clone(d.Needs), func(n Reference) bool { return n.Field == "What_Id" || n.Field == "Parent_Id" })
+	if d.Module == "Notes" {
+		d.put("Parent_Id", map[string]any{"id": contact, "module": map[string]any{"api_name": "Contacts"}})
+		return d
+	}
+	for _, k := range []string{"What_Id", "$se_module"} {
+		delete(d.Fields, k)
+		d.Keys = slices.DeleteFunc(d.Keys, func(key string) bool { return key == k })
+	}
+	d.put("Who_Id", map[string]any{"id": contact})
+	return d
 }

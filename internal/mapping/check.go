@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -221,20 +222,25 @@ func editDistance(a, b string) int {
 // module would be.
 func Example(set Set, module string, f routing.Facts, md Metadata) (Draft, []Problem) {
 	r := &renderer{env: newEnvironment(f, md), set: set}
-	if module == "Contacts" {
+	switch module {
+	case "Contacts":
 		return r.contact("", nil)
+	case "Tasks":
+		r.env.action = routing.Action{Subject: "Follow up", Due: f.DecidedAt.AddDate(0, 0, 1).Format(time.DateOnly)}
 	}
 	return r.create("example", module, func(d *Draft) {
 		c := f.Match.Contact
 		switch {
-		case c != nil && module == "Calls":
+		case module == "Accounts":
+			d.put("Account_Name", cmp.Or(f.Call.Company, "The caller's company"))
+		case c != nil && (module == "Calls" || module == "Tasks"):
 			d.put("Who_Id", map[string]any{"id": c.ID, "name": c.Name})
 		case c != nil && module == "Deals":
 			d.put("Contact_Name", map[string]any{"id": c.ID, "name": c.Name})
 			if c.AccountID != "" {
 				d.put("Account_Name", map[string]any{"id": c.AccountID, "name": c.AccountName})
 			}
-		case f.Match.Lead != nil && module == "Calls":
+		case f.Match.Lead != nil && (module == "Calls" || module == "Tasks"):
 			d.put("What_Id", map[string]any{"id": f.Match.Lead.ID, "name": f.Match.Lead.Name})
 			d.put("$se_module", "Leads")
 		}

@@ -34,13 +34,23 @@ func DefaultSet() Set {
 			{Field: "Description", Value: "{{ call_label }} inquiry: {{ call_summary }}"},
 		},
 		"Contacts": {},
+		"Tasks": {
+			{Field: "Subject", Value: "{{ task_subject }} - {{ caller_label }}"},
+			{Field: "Due_Date", Value: "{{ task_due }}"},
+			{Field: "Status", Value: "Not Started", AddToList: true},
+			{Field: "Description", Value: "{{ call_label }} from {{ caller_number }}: {{ call_summary }}"},
+		},
+		"Accounts": {},
 	}}
 }
 
 // linked are the fields that an action fills itself, because they tie records together. Rows may not name them.
 var linked = map[string]map[string]bool{
-	"Calls": {"Who_Id": true, "What_Id": true, "$se_module": true},
-	"Deals": {"Contact_Name": true, "Account_Name": true},
+	"Calls":    {"Who_Id": true, "What_Id": true, "$se_module": true},
+	"Deals":    {"Contact_Name": true, "Account_Name": true},
+	"Tasks":    {"Who_Id": true, "What_Id": true, "$se_module": true},
+	"Accounts": {"Account_Name": true},
+	"Notes":    {"Parent_Id": true},
 }
 
 // Linked lists the fields of a module that an action fills itself, with the words the page shows.
@@ -50,6 +60,10 @@ func Linked(module string) [][2]string {
 		return [][2]string{{"Who_Id", "the Contact that called"}, {"What_Id", "the Lead or Deal that the rule names"}}
 	case "Deals":
 		return [][2]string{{"Contact_Name", "the Contact that called"}, {"Account_Name", "the Contact's Account"}}
+	case "Tasks":
+		return [][2]string{{"Who_Id", "the Contact that called"}, {"What_Id", "the Lead or Deal that the call is about"}}
+	case "Accounts":
+		return [][2]string{{"Account_Name", "the company that the caller named"}}
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ const (
 var Modes = []Mode{FillEmpty, Always, Append, Never}
 
 // Modules that can be mapped, in the order pages show them. Rows of Contacts update the Contact that called.
-var Modules = []string{"Leads", "Calls", "Deals", "Contacts"}
+var Modules = []string{"Leads", "Calls", "Deals", "Contacts", "Tasks", "Accounts"}
 
 // What a draft does.
 const (
@@ -58,6 +58,8 @@ type Draft struct {
 	Cut      []string       `json:"cut,omitempty"`   // fields whose text was shortened
 	Empty    []string       `json:"empty,omitempty"` // fields that had nothing to say and are not sent
 	Notes    []string       `json:"notes,omitempty"` // what was left out or changed, and why
+	Find     string         `json:"find,omitempty"`  // Create: a record that has the same value in this field is taken instead
+	Quiet    bool           `json:"quiet,omitempty"` // Zoho's own workflows do not run
 
 	// Of an Update: the record as it stood when the draft was made, so that what somebody changes meanwhile is seen.
 	Was   map[string]any  `json:"was,omitempty"`   // the fields' values; a field that is missing was empty
@@ -75,8 +77,9 @@ type Line struct {
 // Reference is a lookup field that gets {"id": …} of the record that slot made. An empty Field means the draft's
 // own record id.
 type Reference struct {
-	Field string `json:"field"`
-	Slot  string `json:"slot"`
+	Field  string `json:"field"`
+	Slot   string `json:"slot"`
+	Module string `json:"module,omitempty"` // where the field leads to records of several modules and wants to be told which
 }
 
 // Marker says where the delivery's reference goes: into a unique field of the organisation where there is one,

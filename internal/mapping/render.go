@@ -26,8 +26,8 @@ func Render(set Set, d routing.Decision, f routing.Facts, md Metadata) ([]Draft,
 	var problems []Problem
 	r := &renderer{env: newEnvironment(f, md), set: set}
 	for _, a := range d.Actions {
-		draft, found := r.action(a)
-		drafts = append(drafts, draft)
+		made, found := r.action(a)
+		drafts = append(drafts, made...)
 		problems = append(problems, found...)
 	}
 	if c := f.Match.Contact; c != nil && len(d.Actions) > 0 && len(set.Modules["Contacts"]) > 0 {
@@ -41,34 +41,72 @@ func Render(set Set, d routing.Decision, f routing.Facts, md Metadata) ([]Draft,
 }
 
 type renderer struct {
-	env environment
-	set Set
+	env   environment
+	set   Set
+	spilt string // what did not fit into the record that was rendered last
 }
 
-func (r *renderer) action(a routing.Action) (Draft, []Problem) {
-	switch a.Kind {
-	case routing.CreateLead:
-		return r.create(a.Slot, "Leads", func(*Draft) {})
-	case routing.CreateDeal:
-		return r.create(a.Slot, "Deals", func(d *Draft) {
-			d.link("Contact_Name", a.Contact)
-			d.link("Account_Name", a.Account)
-		})
-	case routing.MoveStage:
-		d := Draft{Slot: a.Slot, Module: "Deals", Action: Update, Fields: map[string]any{}}
-		if a.About != nil {
-			d.RecordID = a.About.ID
-		}
-		d.put("Stage", a.Stage)
-		return d, nil
+// action renders the drafts of one action: the record, and what does not fit into it.
+func (r *renderer) action(a routing.Action) ([]Draft, []Problem) {
+	r.env.action = a
+	one := func(d Draft, problems []Problem) ([]Draft, []Problem) {
+		d.Quiet = a.Quiet
+		return []Draft{d}, problems
 	}
-	return r.create(a.Slot, "Calls", func(d *Draft) {
+	about := func(d *Draft) {
 		d.link("Who_Id", a.Contact)
 		if a.About != nil {
 			d.link("What_Id", a.About)
 			d.put("$se_module", a.About.Module)
 		}
-	})
+	}
+	switch a.Kind {
+	case routing.CreateLead:
+		return one(r.create(a.Slot, "Leads", func(*Draft) {}))
+	case routing.CreateDeal:
+		return one(r.create(a.Slot, "Deals", func(d *Draft) {
+			d.link("Contact_Name", a.Contact)
+			d.link("Account_Name", a.Account)
+		}))
+	case routing.FindAccount:
+		return one(r.create(a.Slot, "Accounts", func(d *Draft) {
+			d.put("Account_Name", cut(a.Company, 200))
+			d.Find = "Account_Name"
+		}))
+	case routing.AddTask:
+		return one(r.create(a.Slot, "Tasks", about))
+	case routing.AddTags:
+		d := changeOf(a, a.About.Module)
+		d.put(tagField, tagsOf(a.Tags))
+		return one(d, nil)
+	case routing.MoveStage:
+		d := changeOf(a, "Deals")
+		d.put("Stage", a.Stage)
+		return one(d, nil)
+	}
+	r.spilt = ""
+	drafts, problems := one(r.create(a.Slot, "Calls", about))
+	return append(drafts, r.notes(a, drafts[0])...), problems
+}
+
+// changeOf is an empty Update of the record that an action is about.
+func changeOf(a routing.Action, module string) Draft {
+	d := Draft{Slot: a.Slot, Module: module, Action: Update, Fields: map[string]any{}}
+	if a.About != nil {
+		d.RecordID = a.About.ID
+	}
+	return d
+}
+
+// tagField holds a record's tags, each by its name.
+const tagField = "Tag"
+
+func tagsOf(names []string) []any {
+	tags := make([]any, len(names))
+	for i, name := range names {
+		tags[i] = map[string]any{"name": strings.TrimSpace(name)}
+	}
+	return tags
 }
 
 func (d *Draft) put(field string, value any) {
@@ -95,6 +133,12 @@ func (r *renderer) create(slot, module string, link func(*Draft)) (Draft, []Prob
 	d := Draft{Slot: slot, Module: module, Action: Create, Fields: map[string]any{}, Marker: markerOf(md)}
 	problems := r.rows(&d, md, func(f zoho.Field) bool { return f.CanCreate })
 	link(&d)
+	if a := r.env.action; a.Owner != "" {
+		d.put("Owner", map[string]any{"id": a.Owner})
+	}
+	if a := r.env.action; len(a.Tags) > 0 {
+		d.put(tagField, tagsOf(a.Tags))
+	}
 	problems = append(problems, r.missing(d, md)...)
 	return d, problems
 }
@@ -128,6 +172,9 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 			f.Length = max(d.Marker.Length-markerRoom, 1)
 		}
 		c := cast(f, row, v, r.env)
+		if c.cut && d.Module == "Calls" && d.Action == Create && f.Type == "textarea" && slices.Contains(t.Variables(), "full_transcript") {
+			c = r.spill(f, textOf(v, r.env))
+		}
 		if c.note != "" {
 			d.Notes = append(d.Notes, c.note)
 		}
@@ -258,7 +305,11 @@ func (d Draft) Record(ids map[string]string, ref string) (zoho.Record, error) {
 		if id == "" {
 			return nil, fmt.Errorf("the record of %s, which %s hangs on, was not made", n.Slot, d.Slot)
 		}
-		rec[n.Field] = map[string]any{"id": id}
+		lookup := map[string]any{"id": id}
+		if n.Module != "" {
+			lookup["module"] = map[string]any{"api_name": n.Module}
+		}
+		rec[n.Field] = lookup
 	}
 	switch {
 	case ref == "":

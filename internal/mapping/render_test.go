@@ -113,7 +113,7 @@ func TestTextsAreCutToTheField(t *testing.T) {
 	if utf8.RuneCountInString(subject) != 255 || !strings.HasSuffix(subject, "…") {
 		t.Errorf("subject of %d characters", utf8.RuneCountInString(subject))
 	}
-	if utf8.RuneCountInString(description) > 32000 || !strings.HasSuffix(description, cutMarker) {
+	if utf8.RuneCountInString(description) > 32000 || !strings.HasSuffix(description, goesOn) {
 		t.Errorf("description of %d characters", utf8.RuneCountInString(description))
 	}
 	rec, err := c.Record(map[string]string{"lead": "5725767000000300001"}, "4k7q2m")

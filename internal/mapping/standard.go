@@ -132,4 +132,24 @@ var standardFields = map[string][]zoho.Field{
 		field("Department", "Department", "text", 50),
 		field("Description", "Description", "textarea", 32000),
 	},
+	"Tasks": {
+		mandatory(field("Subject", "Subject", "text", 255)),
+		field("Due_Date", "Due Date", "date", 0),
+		field("Status", "Status", "picklist", 120, "Not Started", "Deferred", "In Progress", "Completed", "Waiting for input"),
+		field("Priority", "Priority", "picklist", 120, "High", "Highest", "Low", "Lowest", "Normal"),
+		field("Owner", "Task Owner", "ownerlookup", 0),
+		field("Description", "Description", "textarea", 32000),
+	},
+	"Accounts": {
+		mandatory(field("Account_Name", "Account Name", "text", 200)),
+		field("Phone", "Phone", "phone", 30),
+		field("Website", "Website", "website", 255),
+		field("Industry", "Industry", "picklist", 120),
+		field("Owner", "Account Owner", "ownerlookup", 0),
+		field("Description", "Description", "textarea", 32000),
+	},
+	"Notes": {
+		field("Note_Title", "Note Title", "text", 120),
+		field("Note_Content", "Note Content", "textarea", 65535),
+	},
 }

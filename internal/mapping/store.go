@@ -69,6 +69,7 @@ func collectSet(rows pgx.Rows) (Set, error) {
 		}
 		var s Set
 		err := json.Unmarshal(doc, &s)
+		s.complete()
 		s.Version = version
 		return s, err
 	})
@@ -142,4 +143,17 @@ func Versions(ctx context.Context, tx pgx.Tx, t tenant.ID, limit int) ([]Version
 		return nil, fmt.Errorf("listing the versions of the mappings: %w", err)
 	}
 	return versions, nil
+}
+
+// complete gives the modules that a set was saved without, because there was nothing to map in them then, their
+// default rows.
+func (s *Set) complete() {
+	if s.Modules == nil {
+		s.Modules = map[string][]Row{}
+	}
+	for module, rows := range DefaultSet().Modules {
+		if _, there := s.Modules[module]; !there {
+			s.Modules[module] = rows
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"hookline/internal/call"
 	"hookline/internal/identity"
@@ -24,6 +25,7 @@ type environment struct {
 	metadata Metadata
 	now      time.Time // of the decision, in the tenant's zone
 	country  string
+	action   routing.Action // whose record is rendered
 }
 
 func newEnvironment(f routing.Facts, md Metadata) environment {
@@ -132,6 +134,8 @@ var variables = []variable{
 	}},
 	{"business_name", "your business", func(e environment) any { return e.facts.TenantName }},
 	{"source_name", "the source that sent the call", func(e environment) any { return e.facts.Source }},
+	{"task_subject", "what the rule says that the Task is about", func(e environment) any { return e.action.Subject }},
+	{"task_due", "the day on which the rule's Task is due", func(e environment) any { return e.action.Due }},
 	{"today", "the day of the call's delivery, in your time zone", func(e environment) any { return day(e.now) }},
 	{"calls_before", "how many calls came from the number in the last 90 days", func(e environment) any { return float64(len(e.facts.Earlier)) }},
 }
@@ -356,11 +360,13 @@ func callLabel(c call.Call) string {
 	return "Inbound call"
 }
 
-// transcript writes what was said, a line for each turn, and stops a little beyond what any field can hold.
-func transcript(c call.Call) string {
+// transcript writes what was said, a line for each turn, as far as any field can hold it.
+func transcript(c call.Call) string { return transcriptUpTo(c, maxValue) }
+
+func transcriptUpTo(c call.Call, most int) string {
 	var b strings.Builder
 	for _, t := range c.Transcript {
-		if b.Len() > maxValue*2 {
+		if b.Len() > most*utf8.UTFMax {
 			break
 		}
 		who := "Agent"
@@ -370,7 +376,7 @@ func transcript(c call.Call) string {
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(who + ": " + firstRunes(strings.TrimSpace(t.Text), maxValue))
+		b.WriteString(who + ": " + firstRunes(strings.TrimSpace(t.Text), most))
 	}
-	return firstRunes(b.String(), maxValue)
+	return firstRunes(b.String(), most)
 }

@@ -204,6 +204,19 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 			if !slices.Contains([]string{"deal", "contact", "lead"}, o.On) {
 				out = append(out, "A Call is logged on the deal, the contact or the lead.")
 			}
+		case AddTask:
+			if s := strings.TrimSpace(o.Subject); s == "" || len([]rune(s)) > maxText {
+				out = append(out, fmt.Sprintf("Say in at most %d characters what the Task is about.", maxText))
+			}
+			if o.Days < 0 || o.Days > 90 {
+				out = append(out, "A Task is due within 0 to 90 business days.")
+			}
+		case AddTags:
+			out = append(out, checkTags(o)...)
+		case SetOwner:
+			if o.Owner == "" || len(o.Owner) > 30 || strings.Trim(o.Owner, "0123456789") != "" {
+				out = append(out, "Choose the user who shall own what is created.")
+			}
 		case MoveStage:
 			if o.Stage == "" || len(o.Stage) > maxText {
 				out = append(out, "Choose the stage that the Deal moves to.")
@@ -216,10 +229,36 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 			out = append(out, fmt.Sprintf("A rule cannot do %q.", o.Do))
 		}
 	}
+	if kinds[SetOwner] && !slices.ContainsFunc(then, func(o Outcome) bool {
+		return slices.Contains([]ActionKind{CreateLead, CreateDeal, LogCall, AddTask}, o.Do)
+	}) {
+		out = append(out, "An owner is for what the rule creates, and this rule creates nothing.")
+	}
 	if kinds[Ignore] && len(then) > 1 {
 		out = append(out, "A rule that writes nothing does nothing else.")
 	}
 	return out
+}
+
+// Limits of Zoho's tags: characters of a name, and tags on a record (Zoho's API, "Add tags"; the latter from memory).
+const (
+	maxTag  = 25
+	maxTags = 10
+)
+
+func checkTags(o Outcome) []string {
+	if len(o.Tags) == 0 || len(o.Tags) > maxTags {
+		return []string{fmt.Sprintf("Name 1 to %d tags.", maxTags)}
+	}
+	if o.On != "" && o.On != "deal" {
+		return []string{"Tags go to the caller's record or to the deal."}
+	}
+	for _, t := range o.Tags {
+		if strings.TrimSpace(t) == "" || strings.ContainsAny(t, ",\n") || len([]rune(t)) > maxTag {
+			return []string{fmt.Sprintf("“%s” cannot be a tag: it has 1 to %d characters and no comma.", clip(t, 40), maxTag)}
+		}
+	}
+	return nil
 }
 
 // ParseSet reads the JSON document of a set and checks it. Unknown keys are refused, so that a misspelt condition

@@ -14,10 +14,13 @@ const DefaultRule = "default"
 
 // Slots of a call's actions.
 const (
-	SlotLead  = "lead"
-	SlotCall  = "call"
-	SlotDeal  = "deal"
-	SlotStage = "deal.stage"
+	SlotLead    = "lead"
+	SlotCall    = "call"
+	SlotDeal    = "deal"
+	SlotStage   = "deal.stage"
+	SlotAccount = "account"
+	SlotTask    = "task.1"
+	SlotTags    = "tags"
 )
 
 // Decide says what happens to a call: the first rule that fits is followed; where none does, a known caller's call
@@ -45,11 +48,31 @@ func Decide(set Set, f Facts) Decision {
 	}
 	p := plan{e: e, d: &d}
 	for _, o := range outcomes {
+		before := len(d.Actions)
 		p.do(o)
+		for i := before; i < len(d.Actions); i++ {
+			d.Actions[i].Quiet = o.Quiet
+		}
 	}
+	p.setOwner(outcomes)
 	d.Outcome = p.outcome()
 	d.Trace.RunnerUp = runnerUp(set.Rules, d.Trace.Rules, fired)
 	return d
+}
+
+// Modules are those beyond Leads, Contacts, Deals and Calls that the rules write to.
+func (s Set) Modules() []string {
+	uses := func(test func(Outcome) bool) bool {
+		return slices.ContainsFunc(s.Rules, func(r Rule) bool { return !r.Off && slices.ContainsFunc(r.Then, test) })
+	}
+	var modules []string
+	if uses(func(o Outcome) bool { return o.Do == AddTask }) {
+		modules = append(modules, "Tasks")
+	}
+	if uses(func(o Outcome) bool { return o.Account }) {
+		modules = append(modules, "Accounts")
+	}
+	return modules
 }
 
 // Lists are the phrase lists by name.
@@ -97,6 +120,24 @@ func (p *plan) do(o Outcome) {
 		p.logCall(o)
 	case MoveStage:
 		p.moveStage(o)
+	case AddTask:
+		p.addTask(o)
+	case AddTags:
+		p.addTags(o)
+	}
+}
+
+// setOwner gives what is created to one user.
+func (p *plan) setOwner(outcomes []Outcome) {
+	for _, o := range outcomes {
+		if o.Do != SetOwner {
+			continue
+		}
+		for i := range p.d.Actions {
+			if a := &p.d.Actions[i]; a.Kind != MoveStage && a.Kind != AddTags {
+				a.Owner = o.Owner
+			}
+		}
 	}
 }
 
@@ -131,12 +172,84 @@ func (p *plan) createDeal(o Outcome) {
 		return
 	}
 	a := Action{Slot: SlotDeal, Kind: CreateDeal, Contact: contactTarget(m)}
-	if m.Contact.AccountID != "" {
+	company := strings.TrimSpace(p.e.facts.Call.Company)
+	switch {
+	case m.Contact.AccountID != "":
 		a.Account = &Target{Module: "Accounts", ID: m.Contact.AccountID, Name: m.Contact.AccountName}
-	} else {
+	case !o.Account:
 		p.note("The Deal has no Account, because the Contact %s has none.", named(m.Contact.Name))
+	case company == "":
+		p.note("The Deal has no Account, because the Contact %s has none and the caller named no company.", named(m.Contact.Name))
+	default:
+		p.note("The Contact %s has no Account, so the Deal gets the one named “%s”, made where Zoho has none.", named(m.Contact.Name), company)
+		p.d.Actions = append(p.d.Actions, Action{Slot: SlotAccount, Kind: FindAccount, Company: company})
+		a.Account = &Target{Module: "Accounts", Slot: SlotAccount, Name: company}
 	}
 	p.d.Actions = append(p.d.Actions, a)
+}
+
+// addTask hangs a Task on the Deal that the call is about, else on the caller's record.
+func (p *plan) addTask(o Outcome) {
+	m := p.e.facts.Match
+	a := Action{Slot: SlotTask, Kind: AddTask, Contact: contactTarget(m), About: p.deal(), Subject: o.Subject}
+	if a.About == nil && m.Contact == nil {
+		a.About = p.caller()
+	}
+	if a.About == nil && a.Contact == nil {
+		p.note("The Task hangs on no record, because there is none of the caller.")
+	}
+	a.Due = dueDay(p.e.facts.DecidedAt, o.Days, p.e.facts.Weekdays).Format(time.DateOnly)
+	p.d.Actions = append(p.d.Actions, a)
+}
+
+// dueDay is so many business days after a day; the day itself, or the next business day, for none.
+func dueDay(from time.Time, days int, open []time.Weekday) time.Time {
+	if len(open) == 0 {
+		open = []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
+	}
+	at := from
+	for days > 0 || !slices.Contains(open, at.Weekday()) {
+		at = at.AddDate(0, 0, 1)
+		if days > 0 && slices.Contains(open, at.Weekday()) {
+			days--
+		}
+	}
+	return at
+}
+
+// addTags tags a record that exists, or that this call makes: with its creation.
+func (p *plan) addTags(o Outcome) {
+	about := p.caller()
+	if o.On == "deal" {
+		about = p.deal()
+	}
+	if about == nil {
+		p.note("Nothing was tagged: there is no %s.", map[bool]string{true: "open Deal", false: "record of the caller"}[o.On == "deal"])
+		return
+	}
+	if about.Slot == "" {
+		p.d.Actions = append(p.d.Actions, Action{Slot: SlotTags, Kind: AddTags, About: about, Tags: o.Tags})
+		return
+	}
+	for i := range p.d.Actions {
+		if p.d.Actions[i].Slot == about.Slot {
+			p.d.Actions[i].Tags = o.Tags
+		}
+	}
+}
+
+// caller is the caller's record: the Contact, the Lead that this call makes, or the Lead that was found.
+func (p *plan) caller() *Target {
+	m := p.e.facts.Match
+	switch {
+	case m.Contact != nil:
+		return contactTarget(m)
+	case p.has(SlotLead):
+		return &Target{Module: "Leads", Slot: SlotLead}
+	case m.Lead != nil:
+		return &Target{Module: "Leads", ID: m.Lead.ID, Name: m.Lead.Name}
+	}
+	return nil
 }
 
 // logCall hangs the Call where the outcome says, or on the nearest record that there is.
@@ -156,12 +269,7 @@ func (p *plan) logCall(o Outcome) {
 		p.note("The caller is no %s, so the Call is logged on the record that was found.", o.On)
 	}
 	if a.About == nil && m.Contact == nil {
-		switch {
-		case p.has(SlotLead):
-			a.About = &Target{Module: "Leads", Slot: SlotLead}
-		case m.Lead != nil:
-			a.About = &Target{Module: "Leads", ID: m.Lead.ID, Name: m.Lead.Name}
-		default:
+		if a.About = p.caller(); a.About == nil {
 			p.note("The Call is logged without a Contact or Lead, because there is none.")
 		}
 	}
@@ -246,6 +354,10 @@ func (p *plan) outcome() string {
 			parts = append(parts, "Deal created")
 		case MoveStage:
 			parts = append(parts, "stage moved to "+a.Stage)
+		case AddTask:
+			parts = append(parts, "Task added")
+		case AddTags:
+			parts = append(parts, singular(a.About.Module)+" tagged")
 		case LogCall:
 			switch {
 			case a.About != nil && a.About.Slot != "": // said by the record's own creation
@@ -262,6 +374,8 @@ func (p *plan) outcome() string {
 	}
 	return strings.Join(parts, " · ")
 }
+
+func singular(module string) string { return strings.TrimSuffix(module, "s") }
 
 // runnerUp names the rule that came nearest to firing instead, and what it lacked.
 func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {

@@ -34,7 +34,7 @@ func DefaultSet() Set {
 			},
 			{
 				ID: "buying", Name: "Contact who wants to buy", When: all(is(FieldCaller, "contact"), says(ListBuying)),
-				Then: []Outcome{{Do: CreateDeal, Within: 30}, log("deal")},
+				Then: []Outcome{{Do: CreateDeal, Within: 30, Account: true}, log("deal")},
 			},
 			{ID: "contact", Name: "Known Contact", When: all(is(FieldCaller, "contact")), Then: []Outcome{log("contact")}},
 			{ID: "lead", Name: "Known Lead", When: all(is(FieldCaller, "lead")), Then: []Outcome{log("lead")}},

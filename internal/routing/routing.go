@@ -76,12 +76,19 @@ const (
 
 // Outcome is one thing a rule does.
 type Outcome struct {
-	Do     ActionKind `json:"do"`
-	On     string     `json:"on,omitempty"`     // LogCall: deal, contact or lead
-	Stage  string     `json:"stage,omitempty"`  // MoveStage: where to; NextStage is the following one
-	From   []string   `json:"from,omitempty"`   // MoveStage: only out of these; empty: any earlier one
-	Within int        `json:"within,omitempty"` // CreateDeal: not a second one within so many days; 0: no guard
-	If     *Condition `json:"if,omitempty"`     // MoveStage: only when this holds too
+	Do        ActionKind `json:"do"`
+	On        string     `json:"on,omitempty"`         // LogCall: deal, contact or lead; AddTags: deal, else the caller's record
+	Stage     string     `json:"stage,omitempty"`      // MoveStage: where to; NextStage is the following one
+	From      []string   `json:"from,omitempty"`       // MoveStage: only out of these; empty: any earlier one
+	Within    int        `json:"within,omitempty"`     // CreateDeal: not a second one within so many days; 0: no guard
+	Account   bool       `json:"account,omitempty"`    // CreateDeal: for a Contact without one, the Account of the company that the caller named, made where there is none
+	If        *Condition `json:"if,omitempty"`         // MoveStage: only when this holds too
+	Subject   string     `json:"subject,omitempty"`    // AddTask: what is to be done
+	Days      int        `json:"days,omitempty"`       // AddTask: due so many business days from now; 0: today
+	Tags      []string   `json:"tags,omitempty"`       // AddTags
+	Owner     string     `json:"owner,omitempty"`      // SetOwner: Zoho's id of the user
+	OwnerName string     `json:"owner_name,omitempty"` // SetOwner: as the page shows the user
+	Quiet     bool       `json:"quiet,omitempty"`      // Zoho's own workflows, approvals and Blueprints do not run for what this writes
 }
 
 // NextStage as an Outcome's Stage means the stage that follows the Deal's present one.
@@ -95,7 +102,12 @@ const (
 	LogCall    ActionKind = "log_call"
 	CreateDeal ActionKind = "create_deal"
 	MoveStage  ActionKind = "move_stage" // forward only
-	Ignore     ActionKind = "ignore"     // kept and shown, nothing written to Zoho
+	AddTask    ActionKind = "add_task"
+	AddTags    ActionKind = "add_tags"
+	SetOwner   ActionKind = "set_owner" // of all that the rule creates
+	Ignore     ActionKind = "ignore"    // kept and shown, nothing written to Zoho
+
+	FindAccount ActionKind = "find_account" // no outcome of its own: a Deal's Account, made where Zoho has none of the name
 )
 
 // PhraseList is a named list of phrases; a trailing * stands for any ending of the word. Where the phone provider
@@ -118,6 +130,7 @@ type Facts struct {
 	Earlier    []time.Time    `json:"earlier,omitempty"`     // starts of earlier calls with the number, newest first, at most 50 of the last 90 days
 	Revision   int            `json:"revision"`              // of the call
 	DecidedAt  time.Time      `json:"decided_at"`            // business time of the decision, in the tenant's zone
+	Weekdays   []time.Weekday `json:"weekdays,omitempty"`    // on which the tenant is open; none: Monday to Friday
 	TenantName string         `json:"tenant_name,omitempty"` // the business, as mappings may name it
 	Country    string         `json:"country,omitempty"`     // the tenant's: how numbers are written
 }
@@ -135,12 +148,18 @@ type Decision struct {
 
 // Action is one record to be written.
 type Action struct {
-	Slot    string     `json:"slot"` // lead, call, deal, deal.stage: the action's name within the call
-	Kind    ActionKind `json:"kind"` // CreateLead, LogCall, CreateDeal or MoveStage
+	Slot    string     `json:"slot"` // lead, call, deal, deal.stage, …: the action's name within the call
+	Kind    ActionKind `json:"kind"` // anything but Ignore and SetOwner
 	Contact *Target    `json:"contact,omitempty"`
 	Account *Target    `json:"account,omitempty"`
-	About   *Target    `json:"about,omitempty"` // LogCall: the Lead or Deal it is about; MoveStage: the Deal
-	Stage   string     `json:"stage,omitempty"` // MoveStage
+	About   *Target    `json:"about,omitempty"`   // LogCall, AddTask: the Lead or Deal it is about; MoveStage: the Deal; AddTags: the record
+	Stage   string     `json:"stage,omitempty"`   // MoveStage
+	Company string     `json:"company,omitempty"` // FindAccount: its name
+	Subject string     `json:"subject,omitempty"` // AddTask
+	Due     string     `json:"due,omitempty"`     // AddTask: a day, such as 2026-03-04
+	Tags    []string   `json:"tags,omitempty"`    // AddTags, or of a record that is created
+	Owner   string     `json:"owner,omitempty"`   // of a record that is created: Zoho's id of the user
+	Quiet   bool       `json:"quiet,omitempty"`   // Zoho's own workflows do not run
 }
 
 // Target is a record that an action hangs on: one that exists, by ID, or one that an earlier action of the same

@@ -15,6 +15,9 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 			if o.Within > 0 {
 				parts[i] += " (not a second within " + plural(o.Within, "day") + ")"
 			}
+			if o.Account {
+				parts[i] += " with the Account of the caller's company"
+			}
 		case LogCall:
 			switch {
 			case o.On == made:
@@ -38,8 +41,29 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 			if o.If != nil {
 				parts[i] += " if " + Sentence(*o.If, lists)
 			}
+		case AddTask:
+			due := "today"
+			if o.Days > 0 {
+				due = "in " + plural(o.Days, "business day")
+			}
+			parts[i] = "add the Task “" + o.Subject + "” due " + due
+		case AddTags:
+			on := "the caller"
+			if o.On == "deal" {
+				on = "the Deal"
+			}
+			parts[i] = "tag " + on + " " + strings.Join(quoted(o.Tags), ", ")
+		case SetOwner:
+			name := o.OwnerName
+			if name == "" {
+				name = "the user " + o.Owner
+			}
+			parts[i] = "give what is created to " + name
 		case Ignore:
 			parts[i] = "keep the call here and write nothing to Zoho"
+		}
+		if o.Quiet {
+			parts[i] += " without Zoho's own workflows"
 		}
 	}
 	if len(parts) == 0 {

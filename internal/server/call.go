@@ -523,6 +523,10 @@ func (t *teller) records() []page.CallRecord {
 		if d.State != delivery.Done {
 			r.Href = ""
 		}
+		if d.State == delivery.Done && d.Left != "" {
+			r.State, r.Tone = "Nothing to write", ui.Plain
+			r.Fields = append(r.Fields, ui.KV{Key: "Why", Value: d.Left})
+		}
 		if d.Cause != nil {
 			r.Cause = d.Cause.Sentence
 		}
@@ -542,6 +546,12 @@ func recordSentence(d delivery.StoryDelivery) string {
 	switch {
 	case d.Slot == routing.SlotStage:
 		return "Move the Deal's stage"
+	case d.Slot == routing.SlotTags:
+		return "Tag the " + what
+	case d.Slot == routing.SlotAccount:
+		return "Find or create the Account"
+	case d.Module == "Notes" && d.Revision == 0:
+		return "Write on in a Note"
 	case d.Revision > 0:
 		return "Late news: update the " + what
 	case d.Action == mapping.Create && d.Module == "Calls":

@@ -46,6 +46,17 @@ func (h Hours) IsOpen(at time.Time, zone *time.Location) bool {
 	return day.Open < day.Close && minute >= day.Open && minute < day.Close
 }
 
+// Days are the weekdays on which the business opens at all.
+func (h Hours) Days() []time.Weekday {
+	var days []time.Weekday
+	for d, hours := range h {
+		if hours.Open < hours.Close {
+			days = append(days, time.Weekday(d))
+		}
+	}
+	return days
+}
+
 // DefaultHours are Monday to Friday, nine to five.
 func DefaultHours() Hours {
 	var h Hours

@@ -1,0 +1,151 @@
+package routing
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOutcomesBecomeActionsOnTheRecordsThatThereAre(t *testing.T) {
+	task := Outcome{Do: AddTask, Subject: "Call back", Days: 1}
+	tags := Outcome{Do: AddTags, Tags: []string{"Hot"}}
+	deal := Outcome{Do: CreateDeal, Account: true}
+	log := func(on string) Outcome { return Outcome{Do: LogCall, On: on} }
+	for name, c := range map[string]struct {
+		then  []Outcome
+		facts Facts
+		want  []string // slot, what it hangs on, and what is special about it
+		note  string
+	}{
+		"a Task on a new Lead": {[]Outcome{{Do: CreateLead}, log("lead"), task}, facts(func(f *Facts) {}),
+			[]string{"lead", "call Leads.lead", "task.1 Leads.lead due 2026-03-03"}, ""},
+		"a Task on a known Lead": {[]Outcome{task}, facts(lead), []string{"task.1 Leads.5725767000000300001 due 2026-03-03"}, ""},
+		"a Task on a Contact":    {[]Outcome{task}, facts(func(f *Facts) { contact(f) }), []string{"task.1 contact due 2026-03-03"}, ""},
+		"a Task on the open Deal": {[]Outcome{task}, facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }),
+			[]string{"task.1 contact Deals.5725767000000400001 due 2026-03-03"}, ""},
+		"a Task of nobody":                        {[]Outcome{task}, facts(func(f *Facts) { f.Match.Unusable = "the caller hid the number" }), []string{"task.1 due 2026-03-03"}, "hangs on no record"},
+		"tags of a new Lead go with its creation": {[]Outcome{{Do: CreateLead}, tags}, facts(func(f *Facts) {}), []string{"lead tagged Hot"}, ""},
+		"tags of a Contact":                       {[]Outcome{tags}, facts(func(f *Facts) { contact(f) }), []string{"tags Contacts.5725767000000100001 tagged Hot"}, ""},
+		"tags of a new Deal":                      {[]Outcome{deal, {Do: AddTags, On: "deal", Tags: []string{"Hot"}}}, facts(func(f *Facts) { contact(f) }), []string{"deal contact account 5725767000000200001 tagged Hot"}, ""},
+		"tags of no Deal":                         {[]Outcome{log("contact"), {Do: AddTags, On: "deal", Tags: []string{"Hot"}}}, facts(func(f *Facts) { contact(f) }), []string{"call contact"}, "there is no open Deal"},
+		"an owner owns what is created": {[]Outcome{{Do: SetOwner, Owner: "42"}, {Do: CreateLead}, log("lead"), task, tags}, facts(func(f *Facts) {}),
+			[]string{"lead tagged Hot owned 42", "call Leads.lead owned 42", "task.1 Leads.lead due 2026-03-03 owned 42"}, ""},
+		"an owner owns nothing that exists": {[]Outcome{log("deal"), {Do: MoveStage, Stage: NextStage}, tags, {Do: SetOwner, Owner: "42"}}, facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }),
+			[]string{"call contact Deals.5725767000000400001 owned 42", "deal.stage Deals.5725767000000400001", "tags Contacts.5725767000000100001 tagged Hot"}, ""},
+		"quiet where it is wanted": {[]Outcome{{Do: CreateLead, Quiet: true}, log("lead")}, facts(func(f *Facts) {}), []string{"lead quiet", "call Leads.lead"}, ""},
+		"an Account for a Contact without": {[]Outcome{deal}, facts(func(f *Facts) { contact(f); f.Match.Contact.AccountID = ""; f.Call.Company = " XYZ Ltd " }),
+			[]string{"account of XYZ Ltd", "deal contact account account"}, "made where Zoho has none"},
+		"no Account where no company was named": {[]Outcome{deal}, facts(func(f *Facts) { contact(f); f.Match.Contact.AccountID = "" }), []string{"deal contact"}, "named no company"},
+		"no Account where the rule wants none": {[]Outcome{{Do: CreateDeal}}, facts(func(f *Facts) { contact(f); f.Match.Contact.AccountID = ""; f.Call.Company = "XYZ Ltd" }),
+			[]string{"deal contact"}, "has none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Decide(Set{Rules: []Rule{{ID: "1", Name: "x", Then: c.then}}}, c.facts)
+			var got []string
+			for _, a := range d.Actions {
+				got = append(got, describe(a))
+			}
+			if strings.Join(got, "; ") != strings.Join(c.want, "; ") {
+				t.Errorf("got %q", got)
+			}
+			if !strings.Contains(strings.Join(d.Trace.Notes, " "), c.note) {
+				t.Errorf("notes %q", d.Trace.Notes)
+			}
+		})
+	}
+}
+
+func describe(a Action) string {
+	s := a.Slot
+	if a.Contact != nil {
+		s += " contact"
+	}
+	if a.About != nil {
+		s += fmt.Sprintf(" %s.%s%s", a.About.Module, a.About.ID, a.About.Slot)
+	}
+	if a.Account != nil {
+		s += " account " + a.Account.ID + a.Account.Slot
+	}
+	if a.Company != "" {
+		s += " of " + a.Company
+	}
+	if a.Due != "" {
+		s += " due " + a.Due
+	}
+	if len(a.Tags) > 0 {
+		s += " tagged " + strings.Join(a.Tags, ",")
+	}
+	if a.Owner != "" {
+		s += " owned " + a.Owner
+	}
+	if a.Quiet {
+		s += " quiet"
+	}
+	return s
+}
+
+func TestATaskIsDueOnABusinessDay(t *testing.T) {
+	day := func(text string) time.Time {
+		at, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	shop := []time.Weekday{time.Tuesday, time.Saturday}
+	for _, c := range []struct {
+		from string
+		days int
+		open []time.Weekday
+		want string
+	}{
+		{"2026-03-02", 0, nil, "2026-03-02"}, // a Monday
+		{"2026-03-02", 1, nil, "2026-03-03"},
+		{"2026-03-06", 1, nil, "2026-03-09"}, // over a week-end
+		{"2026-03-07", 0, nil, "2026-03-09"}, // on one
+		{"2026-03-07", 1, nil, "2026-03-09"},
+		{"2026-03-02", 10, nil, "2026-03-16"},
+		{"2026-03-02", 1, shop, "2026-03-03"},
+		{"2026-03-03", 1, shop, "2026-03-07"},
+		{"2026-03-03", 2, shop, "2026-03-10"},
+	} {
+		if got := dueDay(day(c.from), c.days, c.open).Format(time.DateOnly); got != c.want {
+			t.Errorf("%d days after %s is %s, want %s", c.days, c.from, got, c.want)
+		}
+	}
+}
+
+func TestOutcomesAreCheckedAndSaidInWords(t *testing.T) {
+	lead := Outcome{Do: CreateLead}
+	for _, c := range []struct {
+		then     []Outcome
+		problem  string
+		sentence string
+	}{
+		{[]Outcome{lead, {Do: AddTask, Subject: "Call back", Days: 2}}, "", "create a Lead and add the Task “Call back” due in 2 business days"},
+		{[]Outcome{{Do: AddTask, Subject: "Call back"}}, "", "add the Task “Call back” due today"},
+		{[]Outcome{{Do: AddTask, Subject: " "}}, "what the Task is about", ""},
+		{[]Outcome{{Do: AddTask, Subject: "x", Days: 91}}, "0 to 90 business days", ""},
+		{[]Outcome{lead, {Do: AddTags, Tags: []string{"Hot", "By phone"}}}, "", "create a Lead and tag the caller “Hot”, “By phone”"},
+		{[]Outcome{{Do: AddTags, On: "deal", Tags: []string{"Hot"}}}, "", "tag the Deal “Hot”"},
+		{[]Outcome{{Do: AddTags}}, "1 to 10 tags", ""},
+		{[]Outcome{{Do: AddTags, Tags: []string{strings.Repeat("x", 26)}}}, "cannot be a tag", ""},
+		{[]Outcome{{Do: AddTags, Tags: []string{"a,b"}}}, "cannot be a tag", ""},
+		{[]Outcome{{Do: AddTags, On: "moon", Tags: []string{"a"}}}, "the caller's record or to the deal", ""},
+		{[]Outcome{lead, {Do: SetOwner, Owner: "572576", OwnerName: "Jane Roe"}}, "", "create a Lead and give what is created to Jane Roe"},
+		{[]Outcome{lead, {Do: SetOwner, Owner: "jane"}}, "Choose the user", ""},
+		{[]Outcome{{Do: AddTags, Tags: []string{"a"}}, {Do: SetOwner, Owner: "572576"}}, "creates nothing", ""},
+		{[]Outcome{{Do: CreateDeal, Within: 30, Account: true, Quiet: true}}, "",
+			"create a Deal (not a second within 30 days) with the Account of the caller's company without Zoho's own workflows"},
+		{[]Outcome{{Do: FindAccount}}, "cannot do", ""},
+	} {
+		problems := Set{Rules: []Rule{{ID: "1", Name: "x", Then: c.then}}}.Check()
+		switch {
+		case c.problem == "" && len(problems) > 0, c.problem != "" && (len(problems) != 1 || !strings.Contains(problems[0].Sentence, c.problem)):
+			t.Errorf("%+v: %+v, want %q", c.then, problems, c.problem)
+		case c.problem == "" && Does(c.then, nil) != c.sentence:
+			t.Errorf("%q", Does(c.then, nil))
+		}
+	}
+}
