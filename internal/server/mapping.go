@@ -49,6 +49,8 @@ var mappingAbout = map[string]string{
 	"Leads":    "What a new Lead gets. When more of the call becomes known later, empty fields are filled.",
 	"Calls":    "What the Call in Zoho gets, on whichever record the rule logs it.",
 	"Deals":    "What a new Deal gets.",
+	"Tasks":    "What a Task gets that a rule adds.",
+	"Accounts": "What a new Account gets, where a rule makes one for a Deal. An Account that is there already is not changed.",
 	"Contacts": "What a call changes on the Contact that called. Fields that hold something stay, unless the row says otherwise.",
 }
 

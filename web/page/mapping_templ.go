@@ -77,7 +77,7 @@ func mappingTabs(current string, modules []string) []ui.Tab {
 }
 
 // mappingModules are the tabs, in order.
-var mappingModules = []string{"Leads", "Calls", "Deals", "Contacts"}
+var mappingModules = []string{"Leads", "Calls", "Deals", "Contacts", "Tasks", "Accounts"}
 
 func mappingHead(current string, acts templ.Component) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
