@@ -177,6 +177,7 @@ func (o *org) empty() {
 	u := &o.usage
 	u.mu.Lock()
 	clear(u.minutes[:])
+	u.counted.minute = 0
 	u.peak = u.inFlight
 	u.mu.Unlock()
 }

@@ -40,6 +40,36 @@ func serveAsChild(dir string) {
 	fmt.Println("stopped:", http.Serve(l, sb.Handler()))
 }
 
+// newChild starts a sandbox in a process of its own and answers its address.
+func newChild(t testing.TB, dir string, environment ...string) (child *exec.Cmd, base string) {
+	t.Helper()
+	child = exec.Command(os.Args[0], "-test.run=^$")
+	child.Env = append(append(os.Environ(), childDir+"="+dir), environment...)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.HasPrefix(first, "http") {
+		t.Fatalf("%q %v", first, err)
+	}
+	return child, strings.TrimSpace(first)
+}
+
+// startChild is newChild that ends with the test.
+func startChild(t testing.TB, dir string, environment ...string) (base string, pid int) {
+	t.Helper()
+	child, base := newChild(t, dir, environment...)
+	t.Cleanup(func() {
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	})
+	return base, child.Process.Pid
+}
+
 func TestWhatWasAnsweredOutlivesSIGKILL(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -47,20 +77,7 @@ func TestWhatWasAnsweredOutlivesSIGKILL(t *testing.T) {
 	var tokens sandboxtest.Tokens
 	acknowledged := map[string]bool{}
 	for life := range 3 {
-		child := exec.Command(os.Args[0], "-test.run=^$")
-		child.Env = append(os.Environ(), childDir+"="+dir)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		first, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil || !strings.HasPrefix(first, "http") {
-			t.Fatalf("life %d: %q %v", life, first, err)
-		}
-		base := strings.TrimSpace(first)
+		child, base := newChild(t, dir)
 		control := sandboxtest.At(t, base)
 		if org == "" {
 			g := control.NewOrg("enterprise", "us")

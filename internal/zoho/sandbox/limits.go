@@ -12,6 +12,7 @@ import (
 type usage struct {
 	mu       sync.Mutex
 	minutes  [24 * 60]struct{ minute, credits int }
+	counted  struct{ minute, credits int } // the sum as of a minute: each request asks twice
 	inFlight int
 	heavy    int
 	peak     int
@@ -22,11 +23,15 @@ const heavyCalls = 10
 
 func (u *usage) spent(now time.Time) int {
 	minute, sum := int(now.Unix()/60), 0
+	if u.counted.minute == minute {
+		return u.counted.credits
+	}
 	for i := range u.minutes {
 		if m := &u.minutes[i]; m.credits > 0 && m.minute > minute-len(u.minutes) && m.minute <= minute {
 			sum += m.credits
 		}
 	}
+	u.counted.minute, u.counted.credits = minute, sum
 	return sum
 }
 
@@ -37,6 +42,9 @@ func (u *usage) add(at time.Time, credits int) {
 		m.minute, m.credits = minute, 0
 	}
 	m.credits += credits
+	if minute <= u.counted.minute && minute > u.counted.minute-len(u.minutes) {
+		u.counted.credits += credits
+	}
 }
 
 // limits are the organisation's as its settings and edition have them. The caller holds the sandbox's lock.

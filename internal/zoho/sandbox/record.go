@@ -94,20 +94,21 @@ func indexKey(v any) string {
 	return ""
 }
 
-// The indexes only grow: an entry stays under its earlier keys, and whoever looks checks the record itself.
-func (t *table) index(sc *schema, e *entry) {
+// The indexes only grow: an entry stays under its earlier keys, and whoever looks checks the record itself. before is the
+// version that e had, nil for a new one: what has not changed is there already.
+func (t *table) index(sc *schema, e *entry, before *record) {
 	put := func(m map[string][]*entry, key string) {
 		if key == "" {
 			return
 		}
-		// Dropping a double at the end of the list is enough to keep lists short; queries see each entry once.
+		// Two fields with one value make one entry. What else is there twice, queries see once.
 		if l := m[key]; len(l) == 0 || l[len(l)-1] != e {
 			m[key] = append(l, e)
 		}
 	}
 	for _, f := range sc.fields {
 		v, ok := e.now.Values[f.API]
-		if !ok {
+		if !ok || (f.Type != "phone" && f.Type != "email" && f.Type != "lookup") || (before != nil && before.Values[f.API] == v) {
 			continue
 		}
 		switch f.Type {
@@ -126,7 +127,9 @@ func (t *table) index(sc *schema, e *entry) {
 		}
 	}
 	for name, m := range t.equal {
-		put(m, e.now.key(name))
+		if key := e.now.key(name); before == nil || before.key(name) != key {
+			put(m, key)
+		}
 	}
 }
 
@@ -226,6 +229,7 @@ func (s *Sandbox) touch(by *request, to ref, at time.Time) {
 func (s *Sandbox) place(o *org, r *record) {
 	t := o.tables[r.Module]
 	e := o.byID[r.ID]
+	var before *record
 	if e == nil {
 		e = &entry{now: r}
 		o.byID[r.ID] = e
@@ -233,9 +237,10 @@ func (s *Sandbox) place(o *org, r *record) {
 		t.live++
 	} else {
 		lag := time.Duration(o.Settings.SearchIndexLagMS) * time.Millisecond
+		before = e.now
 		e.old, e.now = e.searchable(s.now(), lag), r
 	}
-	t.index(o.schema(r.Module), e)
+	t.index(o.schema(r.Module), e, before)
 }
 
 // remove deletes a record and leaves lookups to it empty, as Zoho does.
