@@ -269,6 +269,10 @@ func sandboxAdd(v SandboxRecords) templ.Component {
 			templ_7745c5c3_Var11 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
+		templ_7745c5c3_Err = ui.Link(ui.LinkProps{Label: "Fields", Href: "/org/" + v.OrgID + "/" + v.Module + "/fields", Icon: "table-properties"}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		templ_7745c5c3_Err = ui.Link(ui.LinkProps{Label: "New " + v.One, Href: "/org/" + v.OrgID + "/" + v.Module + "/new", Kind: "primary", Icon: "plus"}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

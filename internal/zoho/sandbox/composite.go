@@ -109,7 +109,7 @@ func (q *request) composite() answer {
 			out[i] = refuse(400, "PROCESSING_STOPPED", "an earlier request failed", nil)
 		}
 	}
-	return answer{status: http.StatusMultiStatus, body: marshal(map[string]any{"__composite_requests": out}), code: "ROLLBACK_PERFORMED"}
+	return answer{status: http.StatusMultiStatus, body: marshal(map[string]any{"__composite_requests": out}), code: "ROLLBACK_PERFORMED", rule: fmt.Sprintf("part %d failed, and all were to stand or fall together", failedAt+1)}
 }
 
 func orEmpty(v any) any {

@@ -33,6 +33,7 @@ type request struct {
 	effects []effect
 	credits int
 	note    string // what a fault did, for the ledger
+	rule    string // which rule refused, for the ledger
 }
 
 // operation is what a path and verb mean: known before anything runs, so that scopes, limits and faults can be looked at first.
@@ -71,8 +72,8 @@ func (s *Sandbox) serveCRM(w http.ResponseWriter, r *http.Request, centre, path 
 		op.template = path
 	}
 	refused := func(p *problem) answer {
-		if p == tooMany {
-			return answer{status: p.status, body: body429(s.style429(q.org)), code: p.Code}
+		if p.status == http.StatusTooManyRequests {
+			return answer{status: p.status, body: body429(s.style429(q.org)), code: p.Code, rule: p.rule}
 		}
 		if q.org != nil && (q.method == "POST" || q.method == "PUT") {
 			s.mu.RLock()
@@ -130,6 +131,7 @@ func (s *Sandbox) finish(w http.ResponseWriter, q *request, op operation, a answ
 			status = 0
 		}
 	}
+	q.rule = a.rule
 	s.record(q, op.template, status, a.code)
 	s.watch.tell()
 	if f == nil {
@@ -149,18 +151,24 @@ func parseQuery(raw string) url.Values {
 func (q *request) authenticate(centre string) *problem {
 	scheme, token, _ := strings.Cut(q.http.Header.Get("Authorization"), " ")
 	if token == "" || (!strings.EqualFold(scheme, "Zoho-oauthtoken") && !strings.EqualFold(scheme, "Bearer")) {
-		return refuse(401, "AUTHENTICATION_FAILURE", "Authentication failed", nil)
+		return refuse(401, "AUTHENTICATION_FAILURE", "Authentication failed", nil).because("no token in the Authorization header")
 	}
 	s := q.s
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	acc := s.auth.access[strings.TrimSpace(token)]
-	if acc == nil || acc.Centre != centre || !s.now().Before(acc.Expires) {
-		return refuse(401, "INVALID_TOKEN", "invalid oauth token", nil)
+	invalid := refuse(401, "INVALID_TOKEN", "invalid oauth token", nil)
+	switch {
+	case acc == nil:
+		return invalid.because("the access token is not known: revoked, pushed out, or long expired")
+	case acc.Centre != centre:
+		return invalid.because("the access token is of data centre %s", acc.Centre)
+	case !s.now().Before(acc.Expires):
+		return invalid.because("the access token has expired")
 	}
 	o := s.orgByID[acc.Org]
 	if o == nil || o.user(acc.User) == nil || o.user(acc.User).Inactive { // whoever was deactivated has no valid token (mem)
-		return refuse(401, "INVALID_TOKEN", "invalid oauth token", nil)
+		return invalid.because("the user who consented is not active")
 	}
 	q.acc, q.org, q.user = acc, o, o.user(acc.User)
 	return nil
@@ -174,13 +182,14 @@ func (q *request) resolve() (operation, *problem) {
 	}
 	for _, group := range op.scopes {
 		if !q.acc.allows(group) {
-			return op, refuse(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized", nil)
+			return op, refuse(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized", nil).because("the token lacks the scope %s", group[0])
 		}
 	}
 	if op.right != "" && op.module != "" {
 		defer q.reading()()
 		if !q.org.may(q.user, op.module, op.right) {
-			return op, refuse(403, "NO_PERMISSION", "permission denied", map[string]any{"permissions": []string{"Crm_Implied_" + op.right + "_" + op.module}})
+			return op, refuse(403, "NO_PERMISSION", "permission denied", map[string]any{"permissions": []string{"Crm_Implied_" + op.right + "_" + op.module}}).
+				because("%s (%s) may not %s %s", q.user.name(), q.user.Profile, strings.ToLower(op.right), op.module)
 		}
 	}
 	return op, nil

@@ -70,7 +70,7 @@ func (q *request) createFields() answer {
 		made = append(made, c)
 	}
 	if len(refused) > 0 {
-		return answer{status: http.StatusBadRequest, body: marshal(map[string]any{"fields": refused}), code: refused[0].Code}
+		return answer{status: http.StatusBadRequest, body: marshal(map[string]any{"fields": refused}), code: refused[0].Code, rule: refused[0].why()}
 	}
 	out := []any{}
 	for _, c := range made {

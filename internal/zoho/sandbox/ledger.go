@@ -17,6 +17,7 @@ type line struct {
 	Status  int       `json:"status"`
 	Org     string    `json:"org,omitempty"`
 	Code    string    `json:"code,omitempty"`
+	Rule    string    `json:"rule,omitempty"` // which rule refused, in words
 	Credits int       `json:"credits,omitempty"`
 	Fault   string    `json:"fault,omitempty"`
 	Effects []effect  `json:"effects"`
@@ -65,7 +66,7 @@ func (l *ledger) add(n line) {
 // record appends a request to the ledger and to the journal, and tells whoever watches.
 func (s *Sandbox) record(q *request, template string, status int, code string) {
 	n := line{
-		Time: q.at.UTC(), Method: q.method, Path: q.path, Status: status, Code: code, Credits: q.credits, Fault: q.note, Effects: q.effects,
+		Time: q.at.UTC(), Method: q.method, Path: q.path, Status: status, Code: code, Rule: q.rule, Credits: q.credits, Fault: q.note, Effects: q.effects,
 		Request: q.number, Template: template,
 	}
 	if q.org != nil {

@@ -72,8 +72,11 @@ func (s *Sandbox) enter(q *request, op operation) (leave func(), refusal *proble
 	u := &o.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.inFlight >= most || (op.heavy && u.heavy >= heavyCalls) {
-		return func() {}, tooMany
+	switch {
+	case u.inFlight >= most:
+		return func() {}, tooMany().because("%d calls are under way, the most that may be at once", u.inFlight)
+	case op.heavy && u.heavy >= heavyCalls:
+		return func() {}, tooMany().because("%d heavy calls are under way (COQL, conversion, more than 10 records), the most that may be at once", u.heavy)
 	}
 	u.inFlight++
 	if op.heavy {
@@ -99,7 +102,7 @@ func (s *Sandbox) spend(q *request, op operation) *problem {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if op.cost > 0 && u.spent(q.at)+op.cost > most {
-		return tooMany
+		return tooMany().because("%d of %d credits of the last 24 hours are used, and this costs %d", u.spent(q.at), most, op.cost)
 	}
 	u.add(q.at, op.cost)
 	q.credits = op.cost
@@ -123,7 +126,9 @@ func (s *Sandbox) creditsHeader(o *org, a *answer) {
 }
 
 // tooMany stands for the three bodies of a 429; see body429.
-var tooMany = refuse(http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "Too many requests fired within the allowed time", nil)
+func tooMany() *problem {
+	return refuse(http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "Too many requests fired within the allowed time", nil)
+}
 
 func (s *Sandbox) style429(o *org) string {
 	s.mu.RLock()
@@ -142,7 +147,7 @@ func body429(style string) []byte {
 	case "rate_limit":
 		return []byte(`{"code":"RATE_LIMIT_EXCEEDED","message":"Too many requests. Please try again later.","status":"error","details":{}}`)
 	}
-	return marshal(tooMany)
+	return marshal(tooMany())
 }
 
 func (s *Sandbox) sleepLatency(o *org) {

@@ -474,7 +474,7 @@ func (q *request) setCallPreferences() answer {
 		show, ok := in[key].(bool)
 		if !ok {
 			p := refuse(400, "INVALID_DATA", "invalid data", map[string]any{"api_name": key, "json_path": "$.call_preferences." + key, "expected_data_type": "boolean"})
-			return answer{status: 400, body: marshal(map[string]any{"call_preferences": p}), code: p.Code}
+			return answer{status: 400, body: marshal(map[string]any{"call_preferences": p}), code: p.Code, rule: p.why()}
 		}
 		*hide = !show
 	}

@@ -121,11 +121,11 @@ func (q *request) watch(good int) answer {
 	case len(refused) == 0:
 		return jsonAnswer(good, map[string]any{"watch": out})
 	case len(refused) < len(list):
-		return answer{status: http.StatusMultiStatus, body: marshal(map[string]any{"watch": out}), code: refused[0].Code}
+		return answer{status: http.StatusMultiStatus, body: marshal(map[string]any{"watch": out}), code: refused[0].Code, rule: refused[0].why()}
 	case len(list) == 1:
 		return refused[0].answer()
 	}
-	return answer{status: 400, body: marshal(map[string]any{"watch": out}), code: refused[0].Code}
+	return answer{status: 400, body: marshal(map[string]any{"watch": out}), code: refused[0].Code, rule: refused[0].why()}
 }
 
 // watched is a channel as answers show it, once for each module.

@@ -156,8 +156,8 @@ func (s *Sandbox) codesSpent(clientID string) bool {
 }
 
 // oauthError is a refusal of the token endpoint. Most come with status 200 (obs): success is "has access_token".
-func oauthError(code string) answer {
-	return answer{status: 200, body: marshal(map[string]string{"error": code}), code: code}
+func oauthError(code, rule string) answer {
+	return answer{status: 200, body: marshal(map[string]string{"error": code}), code: code, rule: rule}
 }
 
 // serveAccounts is the accounts host but for the consent page: token, revoke, serverinfo.
@@ -196,7 +196,7 @@ func (s *Sandbox) serveAccounts(w http.ResponseWriter, r *http.Request, centre, 
 		// Refused, and shown as a page (OAuth); the exact answer is (mem).
 		a = answer{status: 405, contentType: "text/html;charset=UTF-8", body: []byte("<html><body>Method Not Allowed</body></html>"), code: "method_not_allowed"}
 	case !readable:
-		a = oauthError("invalid_client") // a JSON body is not understood
+		a = oauthError("invalid_client", "parameters come as form or query, not as JSON") // a JSON body is not understood
 	default:
 		s.mu.Lock()
 		a = run(form, centre)
@@ -246,10 +246,10 @@ func (s *Sandbox) orgOf(form url.Values) *org {
 func (s *Sandbox) token(form url.Values, centre, apiDomain string) answer {
 	c := s.client(form.Get("client_id"))
 	if c == nil || !slices.Contains(c.Centres, centre) {
-		return oauthError("invalid_client")
+		return oauthError("invalid_client", "this data centre does not know the client")
 	}
 	if form.Get("client_secret") != c.Secret {
-		return oauthError("invalid_client_secret") // (mem)
+		return oauthError("invalid_client_secret", "the client's secret is another one") // (mem)
 	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
@@ -257,16 +257,21 @@ func (s *Sandbox) token(form url.Values, centre, apiDomain string) answer {
 	case "refresh_token":
 		return s.refreshed(form, c, centre, apiDomain)
 	}
-	return oauthError("invalid_grant") // (mem)
+	return oauthError("invalid_grant", "grant_type is authorization_code or refresh_token") // (mem)
 }
 
 func (s *Sandbox) exchange(form url.Values, c *client, centre, apiDomain string) answer {
 	g := s.auth.codes[form.Get("code")]
-	if g == nil || g.Client != c.ID || g.Centre != centre || s.now().Sub(g.Issued) > codeLife {
-		return oauthError("invalid_code")
+	switch {
+	case g == nil:
+		return oauthError("invalid_code", "the code was used before, or never was")
+	case g.Client != c.ID || g.Centre != centre:
+		return oauthError("invalid_code", "the code is another client's or data centre's")
+	case s.now().Sub(g.Issued) > codeLife:
+		return oauthError("invalid_code", "the code is older than two minutes")
 	}
 	if form.Get("redirect_uri") != g.Redirect {
-		return oauthError("invalid_redirect_uri") // (mem)
+		return oauthError("invalid_redirect_uri", "the redirect address is not the one of the consent") // (mem)
 	}
 	delete(s.auth.codes, g.Code)
 	s.journal.token("untoken", g.Code, nil)
@@ -289,7 +294,7 @@ func (s *Sandbox) exchange(form url.Values, c *client, centre, apiDomain string)
 func (s *Sandbox) refreshed(form url.Values, c *client, centre, apiDomain string) answer {
 	t := s.auth.refresh[form.Get("refresh_token")]
 	if t == nil || t.Client != c.ID || t.Centre != centre {
-		return oauthError("invalid_code")
+		return oauthError("invalid_code", "the refresh token was revoked or pushed out, or is another client's or data centre's")
 	}
 	now := s.now()
 	if t.window.IsZero() || now.Sub(t.window) >= mintWindow {
@@ -301,7 +306,7 @@ func (s *Sandbox) refreshed(form url.Values, c *client, centre, apiDomain string
 		if o := s.orgByID[t.Org]; o != nil {
 			status = o.Settings.ThrottleStatus
 		}
-		return answer{status: status, code: "Access Denied", body: marshal(map[string]string{
+		return answer{status: status, code: "Access Denied", rule: "ten access tokens were made with this refresh token in ten minutes", body: marshal(map[string]string{
 			"error_description": "You have made too many requests continuously. Please try again after some time.", "error": "Access Denied", "status": "failure",
 		})}
 	}

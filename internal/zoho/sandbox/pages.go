@@ -63,14 +63,20 @@ func (s *Sandbox) pages() http.Handler {
 			o := s.orgByID[r.PathValue("org")]
 			s.mu.RUnlock()
 			m := moduleByName(r.PathValue("module"))
-			if o == nil || m == nil {
+			if o == nil || m == nil || (m.Inner && r.PathValue("id") == "") {
 				s.problemPage(w, r, http.StatusNotFound, "", "There is nothing here", "The organisation or module does not exist.")
 				return
 			}
 			run(w, r, o, m)
 		}
 	}
+	mux.HandleFunc("GET /org/{org}/settings", s.settingsPage)
+	mux.HandleFunc("POST /org/{org}/settings", s.settingsSave)
 	mux.HandleFunc("GET /org/{org}/{module}", in(s.recordsPage))
+	mux.HandleFunc("GET /org/{org}/{module}/fields", in(s.fieldsPage))
+	mux.HandleFunc("POST /org/{org}/{module}/fields", in(s.fieldsSave))
+	mux.HandleFunc("POST /org/{org}/{module}/fields/new", in(s.fieldCreate))
+	mux.HandleFunc("POST /org/{org}/{module}/{id}/lock", in(s.recordLock))
 	mux.HandleFunc("GET /org/{org}/{module}/new", in(s.newPage))
 	mux.HandleFunc("POST /org/{org}/{module}/new", in(s.recordSave))
 	mux.HandleFunc("GET /org/{org}/{module}/{id}", in(s.recordPage))
@@ -118,7 +124,7 @@ func (s *Sandbox) frame(title string, live bool) page.SandboxFrame {
 	return f
 }
 
-var notices = map[string]string{"saved": "Saved.", "created": "Created.", "deleted": "Deleted.", "converted": "Converted."}
+var notices = map[string]string{"saved": "Saved.", "created": "Created.", "deleted": "Deleted.", "converted": "Converted.", "field": "The field is made.", "locked": "Locked: programs cannot change it.", "unlocked": "Unlocked."}
 
 // orgFrame is the frame of a page inside an organisation. The caller holds the lock.
 func (s *Sandbox) orgFrame(r *http.Request, o *org, m *module, title string, live bool) page.SandboxFrame {
@@ -379,7 +385,10 @@ func (s *Sandbox) recordView(r *http.Request, o *org, m *module, rec *record, ty
 		if rec.is("Converted__s") {
 			v.State = "Converted"
 		}
-		v.Convert = m.API == "Leads" && v.State == ""
+		if v.Locked = rec.is(lockedKey); v.Locked {
+			v.State = "Locked"
+		}
+		v.Convert = m.API == "Leads" && !rec.is("Converted__s")
 		v.Facts = []ui.KV{{Key: "Id", Value: rec.ID, Mono: true}}
 		for i := range sc.fields {
 			f := &sc.fields[i]
@@ -566,6 +575,24 @@ func (s *Sandbox) recordDelete(w http.ResponseWriter, r *http.Request, o *org, m
 	http.Redirect(w, r, "/org/"+o.ID+"/"+m.API+"?done=deleted", http.StatusSeeOther)
 }
 
+// recordLock is a person who locks a record, or unlocks it.
+func (s *Sandbox) recordLock(w http.ResponseWriter, r *http.Request, o *org, m *module) {
+	q := &request{s: s, number: s.ledger.next(), at: s.now(), method: r.Method, path: r.URL.Path, org: o, user: &o.Users[0]}
+	lock := r.FormValue("lock") == "true"
+	s.mu.Lock()
+	rec := o.find(m.API, r.PathValue("id"))
+	if rec != nil {
+		s.revise(q, rec, map[string]any{lockedKey: lock}, "updated")
+	}
+	s.mu.Unlock()
+	s.byPerson(q)
+	done := "unlocked"
+	if lock {
+		done = "locked"
+	}
+	http.Redirect(w, r, "/org/"+o.ID+"/"+m.API+"/"+r.PathValue("id")+"?done="+done, http.StatusSeeOther)
+}
+
 func (s *Sandbox) recordConvert(w http.ResponseWriter, r *http.Request, o *org, m *module) {
 	q := &request{s: s, number: s.ledger.next(), at: s.now(), method: r.Method, path: r.URL.Path, org: o, user: &o.Users[0]}
 	s.mu.Lock()
@@ -612,6 +639,12 @@ func (s *Sandbox) tabPage(w http.ResponseWriter, r *http.Request, parts []string
 	http.Redirect(w, r, "/org/"+id+"/"+strings.Join(parts[1:], "/"), http.StatusSeeOther)
 }
 
+// faultWords say what a fault did to a request.
+var faultWords = map[string]string{
+	"status": "A fault answered in its place", "hang": "A fault left it without an answer", "reset": "A fault reset the connection", "truncate": "A fault cut the answer short",
+	"slow": "A fault slowed the answer down",
+}
+
 // ledgerPage lists requests, newest first.
 func (s *Sandbox) ledgerPage(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseUint(r.URL.Query().Get("before"), 10, 64)
@@ -629,7 +662,7 @@ func (s *Sandbox) ledgerPage(w http.ResponseWriter, r *http.Request) {
 	for _, l := range lines {
 		x := page.SandboxLine{
 			No: strconv.FormatUint(l.N, 10), When: s.when(l.Time, time.UTC), Request: l.Method + " " + l.Path, Query: l.Query,
-			Status: strconv.Itoa(l.Status), Tone: ui.Good, Credits: strconv.Itoa(l.Credits), Note: l.Code,
+			Status: strconv.Itoa(l.Status), Tone: ui.Good, Credits: strconv.Itoa(l.Credits), Note: l.Code, Rule: l.Rule,
 		}
 		switch {
 		case l.Status == 0:
@@ -640,7 +673,10 @@ func (s *Sandbox) ledgerPage(w http.ResponseWriter, r *http.Request) {
 			x.Tone = ui.Warn
 		}
 		if l.Fault != "" {
-			x.Note = "fault: " + l.Fault
+			x.Rule = faultWords[l.Fault]
+			if len(l.Effects) > 0 {
+				x.Rule += ", after the write"
+			}
 		}
 		if o := s.orgByID[l.Org]; o != nil {
 			x.Org = o.Name
@@ -652,7 +688,7 @@ func (s *Sandbox) ledgerPage(w http.ResponseWriter, r *http.Request) {
 			}
 			m := moduleByName(e.Module)
 			if m == nil { // a field
-				x.Effects = append(x.Effects, page.SandboxLink{Label: "Field " + e.Action, Href: "/org/" + l.Org + "/Leads"})
+				x.Effects = append(x.Effects, page.SandboxLink{Label: "Field " + e.Action})
 				continue
 			}
 			x.Effects = append(x.Effects, page.SandboxLink{Label: m.Singular + " " + e.Action, Href: "/org/" + l.Org + "/" + e.Module + "/" + e.ID})

@@ -225,3 +225,101 @@ func TestLivePagesAreToldOfChanges(t *testing.T) {
 		t.Fatal("nothing was told")
 	}
 }
+
+func TestAPersonSetsAnOrganisationUp(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	b := plainBrowser{t, c.server.URL}
+	fields := "/org/" + c.org + "/Leads/fields"
+	page := b.send("GET", fields, nil).wants(200)
+	for _, want := range []string{`name="required" value="Industry"`, `name="unique" value="Phone"`, "Last_Name"} {
+		if !strings.Contains(page.raw, want) {
+			t.Errorf("the page of fields has no %s", want)
+		}
+	}
+	if strings.Contains(page.raw, `name="required" value="Last_Name"`) {
+		t.Error("what the system demands can be switched off")
+	}
+	b.send("POST", fields, url.Values{"required": {"Industry", "Created_Time", "Nonsense"}, "unique": {"Phone"}}).wants(303)
+	c.do("POST", "/crm/v8/Leads", data(lead("x"))).refuses("MANDATORY_NOT_FOUND", "Industry")
+	good := lead("x")
+	good["Industry"] = "Service Provider"
+	c.create("Leads", good)
+	c.do("POST", "/crm/v8/Leads", data(good)).refuses("DUPLICATE_DATA", "Phone")
+	ledger := b.send("GET", "/ledger", nil).wants(200).raw
+	for _, want := range []string{"Industry is missing: an administrator made it mandatory", "Phone: no duplicates allowed", "Lead created"} {
+		if !strings.Contains(ledger, want) {
+			t.Errorf("the ledger's page does not say %q", want)
+		}
+	}
+	b.send("POST", fields, url.Values{}).wants(303)
+	id := c.create("Leads", lead("x"))
+
+	b.send("POST", fields+"/new", url.Values{"label": {"Call reference"}, "type": {"text"}, "unique": {"true"}}).wants(303)
+	ref := lead("x")
+	ref["Call_reference"] = "a"
+	c.create("Leads", ref)
+	c.do("POST", "/crm/v8/Leads", data(ref)).refuses("DUPLICATE_DATA", "Call_reference")
+	if again := b.send("POST", fields+"/new", url.Values{"label": {"Call reference"}, "type": {"text"}}).wants(422); !strings.Contains(again.raw, "There is such a field already.") {
+		t.Error("a second field of one name is not refused in words")
+	}
+
+	settings := "/org/" + c.org + "/settings"
+	b.send("GET", settings, nil).wants(200)
+	form := url.Values{
+		"edition": {"free"}, "credits": {"0"}, "concurrency": {"0"}, "latency_ms": {"0"}, "search_index_lag_ms": {"0"}, "style_429": {"string"}, "phone_match": {"suffix"},
+		"task": {"Greet"}, "blueprint": {"true"}, "strict_picklists": {"true"},
+	}
+	b.send("POST", settings, form).wants(303)
+	c.search("Leads", "phone", "5551234567").wants(200)
+	if r := c.do("GET", "/crm/v8/Leads/"+c.create("Leads", lead("y"))+"/Tasks?fields=Subject", nil).wants(200); r.text("data", 0, "Subject") != "Greet" {
+		t.Errorf("the Lead's task: %s", r.raw)
+	}
+	form.Set("credits", "many")
+	if r := b.send("POST", settings, form).wants(422); !strings.Contains(r.raw, "whole numbers") || !strings.Contains(r.raw, "many") {
+		t.Error("a refused form loses what was typed, or does not say why")
+	}
+	b.send("POST", "/org/"+c.org+"/Leads/"+id+"/lock", url.Values{"lock": {"true"}}).wants(303)
+	c.do("PUT", "/crm/v8/Leads/"+id, data(object{"City": "Austin"})).refuses("RECORD_LOCKED", "")
+	if r := b.send("GET", "/org/"+c.org+"/Leads/"+id, nil).wants(200); !strings.Contains(r.raw, "Locked") || !strings.Contains(r.raw, "Unlock") {
+		t.Error("the page does not say that the record is locked")
+	}
+	b.send("POST", "/org/"+c.org+"/Leads/"+id+"/lock", url.Values{}).wants(303)
+	c.do("PUT", "/crm/v8/Leads/"+id, data(object{"City": "Austin"})).wants(200)
+}
+
+func TestLedgerNamesTheRuleThatRefused(t *testing.T) {
+	t.Parallel()
+	c := connected(t)
+	rule := func(do func()) string {
+		t.Helper()
+		do()
+		var out struct{ Data []struct{ Rule string } }
+		c.server.Control.Do("GET", "ledger", nil, &out)
+		return out.Data[len(out.Data)-1].Rule
+	}
+	settings := func(s map[string]any) { c.server.Control.Settings(c.org, s) }
+	other := *c
+	other.header = http.Header{"Authorization": {"Zoho-oauthtoken x"}}
+	for want, do := range map[string]func(){
+		"Last_Name is missing: the system demands it": func() { c.do("POST", "/crm/v8/Leads", data(object{})) },
+		"Last_Name: longer than 80":                   func() { c.do("POST", "/crm/v8/Leads", data(lead(strings.Repeat("x", 81)))) },
+		"No_of_Employees: has to be integer":          func() { c.do("POST", "/crm/v8/Leads", data(object{"Last_Name": "x", "No_of_Employees": "7"})) },
+		"there is no such record":                     func() { c.do("PUT", "/crm/v8/Leads/1", data(object{})) },
+		"Stage: Pipeline doesn't contain the Stage":   func() { d := deal("x"); d["Stage"] = "Nowhere"; c.do("POST", "/crm/v8/Deals", data(d)) },
+		"Last_Name is missing: the system demands it; Last_Name is missing: the system demands it; Last_Name is missing: the system demands it; and 1 more": func() {
+			c.do("POST", "/crm/v8/Leads", data(object{}, object{}, object{}, object{}, lead("x")))
+		},
+		"Sam Okafor (Read Only) may not create Leads":                         func() { c.as(2).do("POST", "/crm/v8/Leads", data(lead("x"))) },
+		"the access token is not known: revoked, pushed out, or long expired": func() { other.do("GET", "/crm/v8/org", nil) },
+		"the code was used before, or never was":                              func() { exchange(t, c.server, sandboxtest.Granted{AccountsServer: c.server.URL, Code: "x"}) },
+	} {
+		if got := rule(do); got != want {
+			t.Errorf("the ledger says %q, want %q", got, want)
+		}
+	}
+	settings(map[string]any{"credits": 1})
+	if got := rule(func() { c.do("GET", "/crm/v8/org", nil).wants(429) }); !strings.Contains(got, "of 1 credits of the last 24 hours are used, and this costs 1") {
+		t.Errorf("out of credits: %q", got)
+	}
+}

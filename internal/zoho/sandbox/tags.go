@@ -188,7 +188,7 @@ func (q *request) tagBody() (names []string, overwrite bool, refusal *answer) {
 		names = append(names, name)
 	}
 	if len(refused) > 0 {
-		return nil, false, &answer{status: 400, body: marshal(map[string]any{"tags": refused}), code: refused[0].Code}
+		return nil, false, &answer{status: 400, body: marshal(map[string]any{"tags": refused}), code: refused[0].Code, rule: refused[0].why()}
 	}
 	overwrite, _ = top["over_write"].(bool)
 	return names, overwrite, nil

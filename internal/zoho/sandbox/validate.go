@@ -411,6 +411,14 @@ func (d *draft) mandatory() {
 			continue
 		}
 		d.missing(f.API)
+		why := "the system demands it"
+		switch {
+		case slices.Contains(d.q.org.Settings.Required[d.sc.module.API], f.API):
+			why = "an administrator made it mandatory"
+		case !f.System:
+			why = "the layout that the request names demands it"
+		}
+		d.errors[len(d.errors)-1].because("%s is missing: %s", f.API, why)
 	}
 }
 

@@ -16,11 +16,13 @@ type answer struct {
 	header      http.Header
 	body        []byte
 	code        string // Zoho's code of a refusal, for the ledger
+	rule        string // and which rule refused, in words
 }
 
 // problem is a refusal as Zoho words it.
 type problem struct {
 	status  int
+	rule    string         // see because
 	Code    string         `json:"code"`
 	Details map[string]any `json:"details"`
 	Message string         `json:"message"`
@@ -34,11 +36,13 @@ func refuse(status int, code, message string, details map[string]any) *problem {
 	return &problem{status: status, Code: code, Details: details, Message: message, Status: "error"}
 }
 
-func (p *problem) answer() answer { return answer{status: p.status, body: marshal(p), code: p.Code} }
+func (p *problem) answer() answer {
+	return answer{status: p.status, body: marshal(p), code: p.Code, rule: p.why()}
+}
 
 // wrapped is the other shape of a request-level error, inside data[]: Zoho's specifications differ (Insert records).
 func (p *problem) wrapped() answer {
-	return answer{status: p.status, body: marshal(map[string]any{"data": []*problem{p}}), code: p.Code}
+	return answer{status: p.status, body: marshal(map[string]any{"data": []*problem{p}}), code: p.Code, rule: p.why()}
 }
 
 func jsonAnswer(status int, v any) answer { return answer{status: status, body: marshal(v)} }

@@ -91,10 +91,11 @@ type result struct {
 	Status         string         `json:"status"`
 
 	http int
+	rule string
 }
 
 func failure(p *problem) result {
-	return result{Code: p.Code, Details: p.Details, Message: p.Message, Status: p.Status, http: p.status}
+	return result{Code: p.Code, Details: p.Details, Message: p.Message, Status: p.Status, http: p.status, rule: p.why()}
 }
 
 func (q *request) success(r *record, message string) result {
@@ -113,10 +114,12 @@ func (q *request) success(r *record, message string) result {
 func (q *request) answerAll(results []result, good int) answer {
 	failed := 0
 	code := ""
+	var rules []string
 	for _, r := range results {
 		if r.Status == "error" {
 			failed++
 			code = r.Code
+			rules = append(rules, r.rule)
 		}
 	}
 	status := good
@@ -129,7 +132,7 @@ func (q *request) answerAll(results []result, good int) answer {
 	default:
 		status = results[0].http
 	}
-	return answer{status: status, body: marshal(map[string]any{"data": results}), code: code}
+	return answer{status: status, body: marshal(map[string]any{"data": results}), code: code, rule: reasons(rules)}
 }
 
 func (q *request) create(m *module, parent *ref) answer {
@@ -285,7 +288,7 @@ func (d *draft) stateForbids() *problem {
 		return refuse(400, "CONVERTED_RECORD", "The record is converted", map[string]any{"id": r.ID})
 	}
 	if f := q.org.Settings.Blueprint[r.Module]; f != "" && d.changed[f] && q.org.inProcess(r) {
-		return refuse(400, "RECORD_IN_BLUEPRINT", "The record is in blue print", map[string]any{"api_name": f, "json_path": d.path(f)})
+		return refuse(400, "RECORD_IN_BLUEPRINT", "The record is in blue print", map[string]any{"api_name": f, "json_path": d.path(f)}).because("%s moves by the blueprint's transitions only", f)
 	}
 	if q.http == nil {
 		return nil
@@ -415,7 +418,7 @@ func (q *request) answerDeleted(results []result) answer {
 	a := q.answerAll(results, http.StatusOK)
 	if a.status == http.StatusBadRequest {
 		first := results[0]
-		return refuse(a.status, first.Code, first.Message, first.Details).answer()
+		return refuse(a.status, first.Code, first.Message, first.Details).because("%s", first.rule).answer()
 	}
 	return a
 }
