@@ -58,7 +58,7 @@ func readConfig(get func(string) string) (config, error) {
 		SecretKey:   seal.Secret(get("HOOKLINE_SECRET_KEY")),
 		Log:         get("HOOKLINE_LOG"),
 	}
-	host, _, err := net.SplitHostPort(c.Addr)
+	host, err := listenAddress(c.Addr)
 	if err != nil {
 		f.add("HOOKLINE_ADDR", "must be host:port", "127.0.0.1:8080")
 	}
@@ -68,7 +68,7 @@ func readConfig(get func(string) string) (config, error) {
 	switch {
 	case get("HOOKLINE_BASE_URL") == "" && err == nil && isEverywhere(host):
 		f.add("HOOKLINE_BASE_URL", "is required when HOOKLINE_ADDR names no host: nobody can open a link to "+c.Addr, "https://calls.example.com")
-	case get("HOOKLINE_BASE_URL") != "" && (baseErr != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https")):
+	case get("HOOKLINE_BASE_URL") != "" && (baseErr != nil || u.Hostname() == "" || badPort(u) || (u.Scheme != "http" && u.Scheme != "https")):
 		f.add("HOOKLINE_BASE_URL", "must be an http or https URL", "https://calls.example.com")
 	case baseErr == nil && (u.Path != "" || u.RawQuery != "" || u.Fragment != ""):
 		f.add("HOOKLINE_BASE_URL", "must end with the host or port: Hookline's pages are at the root", "https://calls.example.com")
@@ -137,7 +137,7 @@ func readConfig(get func(string) string) (config, error) {
 
 	c.SandboxURL = strings.TrimRight(get("HOOKLINE_SANDBOX_URL"), "/")
 	if c.SandboxURL != "" {
-		if u, err := url.Parse(c.SandboxURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		if u, err := url.Parse(c.SandboxURL); err != nil || u.Host == "" || badPort(u) || (u.Scheme != "http" && u.Scheme != "https") {
 			f.add("HOOKLINE_SANDBOX_URL", "must be an http URL", "http://127.0.0.1:8090")
 		}
 		if c.ZohoClientID != "" {
@@ -147,7 +147,7 @@ func readConfig(get func(string) string) (config, error) {
 	c.SandboxAddr = or(get("HOOKLINE_SANDBOX_ADDR"), "127.0.0.1:8090")
 	if c.SandboxAddr == "off" || c.ZohoClientID != "" || c.SandboxURL != "" {
 		c.SandboxAddr = ""
-	} else if _, _, err := net.SplitHostPort(c.SandboxAddr); err != nil {
+	} else if _, err := listenAddress(c.SandboxAddr); err != nil {
 		f.add("HOOKLINE_SANDBOX_ADDR", "must be host:port or off", "127.0.0.1:8090")
 	}
 	if c.SandboxAddr != "" {
@@ -160,7 +160,7 @@ func readConfig(get func(string) string) (config, error) {
 		c.SMTPOff = true
 	case smtp != "":
 		c.SMTPURL = seal.Secret(smtp)
-		if u, err := url.Parse(smtp); err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Host == "" {
+		if u, err := url.Parse(smtp); err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Host == "" || badPort(u) {
 			f.add("SMTP_URL", "must be an smtp:// URL or off", "smtp://user:secret@mail.example.com:587")
 		}
 	case !c.onLoopback:
@@ -170,7 +170,7 @@ func readConfig(get func(string) string) (config, error) {
 	c.MetricsAddr = or(get("HOOKLINE_METRICS_ADDR"), "127.0.0.1:9091")
 	if c.MetricsAddr == "off" {
 		c.MetricsAddr = ""
-	} else if _, _, err := net.SplitHostPort(c.MetricsAddr); err != nil {
+	} else if _, err := listenAddress(c.MetricsAddr); err != nil {
 		f.add("HOOKLINE_METRICS_ADDR", "must be host:port or off", "127.0.0.1:9091")
 	}
 
@@ -201,6 +201,22 @@ func defaultDataDir(get func(string) string) string {
 		state = filepath.Join(get("HOME"), ".local", "state")
 	}
 	return filepath.Join(state, "hookline")
+}
+
+// listenAddress splits host:port; the port is one that exists.
+func listenAddress(text string) (host string, err error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", err
+	}
+	_, err = net.LookupPort("tcp", port)
+	return host, err
+}
+
+// badPort reports a port beyond the last one, which parsing a URL lets pass.
+func badPort(u *url.URL) bool {
+	_, err := net.LookupPort("tcp", u.Port())
+	return u.Port() != "" && err != nil
 }
 
 func isLoopback(host string) bool {

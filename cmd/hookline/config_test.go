@@ -52,6 +52,17 @@ func TestEveryFaultOfTheEnvironmentIsNamedAtOnceWithAnExample(t *testing.T) {
 	}
 }
 
+func TestAPortThatDoesNotExistIsAFault(t *testing.T) {
+	for name, value := range map[string]string{
+		"HOOKLINE_ADDR": "127.0.0.1:99999", "HOOKLINE_BASE_URL": "http://127.0.0.1:99999", "HOOKLINE_SANDBOX_ADDR": "127.0.0.1:99999",
+		"HOOKLINE_SANDBOX_URL": "http://127.0.0.1:99999", "HOOKLINE_METRICS_ADDR": "127.0.0.1:-1", "SMTP_URL": "smtp://127.0.0.1:99999",
+	} {
+		if _, err := readConfig(env(name, value)); err == nil || !strings.Contains(err.Error(), name+" ") {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
+	}
+}
+
 func TestZohoClientSwitchesTheSandboxOff(t *testing.T) {
 	c, err := readConfig(env("ZOHO_CLIENT_ID", "1000.X", "ZOHO_CLIENT_SECRET", "s", "ZOHO_CLIENT_SECRET_EU", "e"))
 	if err != nil {

@@ -18,7 +18,11 @@ import (
 	"hookline/internal/seal"
 )
 
-type doctorCommand struct{}
+type doctorCommand struct {
+	Live          bool   `help:"Also put questions to a connected Zoho organisation that only a real one answers: writes a few records there and deletes them."`
+	Tenant        string `help:"With --live: the business, by its id, its name or its organisation; needed where several are connected."`
+	ProvokeLimits bool   `help:"With --live: also ask too much at once, to see Zoho's words. Others who use the organisation feel it."`
+}
 
 // doctor says of one thing after the other what was found; every fault comes with its cure.
 type doctor struct {
@@ -40,8 +44,8 @@ func (d *doctor) advise(what, advice string) {
 	fmt.Fprintf(d.out, "NOTE  %s\n      %s\n", what, advice)
 }
 
-// Run checks the set-up and changes nothing.
-func (doctorCommand) Run(w *world) error {
+// Run checks the set-up. It changes nothing, but for what --live says.
+func (d doctorCommand) Run(w *world) error {
 	doc := &doctor{out: w.out}
 	c, err := readConfig(w.env)
 	doc.say("environment", err, "Correct the variables named above; an unset one means its default.")
@@ -63,13 +67,16 @@ func (doctorCommand) Run(w *world) error {
 		doc.say("database and sealing key, which serve makes in "+c.DataDir, nil, "")
 	}
 	doc.zoho(ctx, c)
-	doc.say("mail server", reachMail(ctx, c), "Correct SMTP_URL, or set it to off.")
+	doc.mail(ctx, c)
 	doc.say("base URL", baseURL(c), "Set HOOKLINE_BASE_URL to the https address under which people and phone providers reach this server.")
 	if strings.HasPrefix(c.BaseURL, "https:") && len(c.Proxies) == 0 {
 		doc.advise("no proxy is trusted", "If a TLS proxy stands in front, every visitor has its address, and one who guesses passwords locks all out: name it in HOOKLINE_TRUSTED_PROXIES.")
 	}
 	if doc.sick {
 		return errReported
+	}
+	if d.Live {
+		return d.live(w.ctx, w, c)
 	}
 	return nil
 }
@@ -120,14 +127,19 @@ func (doc *doctor) database(ctx context.Context, c config, log *slog.Logger) {
 // zoho checks what the program will connect to. A sandbox inside serve runs while serve does.
 func (doc *doctor) zoho(ctx context.Context, c config) {
 	var err error
+	what := "Zoho"
 	switch {
 	case c.sandboxInside:
-	case c.ZohoClientID == "" && c.SandboxURL == "":
-		err = fmt.Errorf("neither a Zoho client nor a sandbox is set")
-	default:
+		what = "Zoho: the built-in sandbox, which serve starts at " + c.SandboxAddr
+	case c.SandboxURL != "":
+		what = "Zoho: the sandbox at " + c.SandboxURL
 		_, _, err = zohoClient(ctx, c)
+	case c.ZohoClientID != "":
+		what = "Zoho client " + clip(c.ZohoClientID) + " is set; whether Zoho knows it shows at the first consent"
+	default:
+		err = fmt.Errorf("neither a Zoho client nor a sandbox is set")
 	}
-	doc.say("Zoho client", err, "Set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET from Zoho's API console (redirect address "+c.BaseURL+"/zoho/callback), or leave the sandbox on.")
+	doc.say(what, err, "Set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET from Zoho's API console (redirect address "+c.BaseURL+"/zoho/callback), or leave the sandbox on.")
 	if u, parseErr := url.Parse(c.BaseURL); err == nil && c.SandboxURL != "" && parseErr == nil && !isLoopback(u.Hostname()) {
 		doc.advise("the sandbox stands in for Zoho", "Calls reach no real CRM: set ZOHO_CLIENT_ID and ZOHO_CLIENT_SECRET.")
 	}
@@ -222,14 +234,31 @@ func skew(ctx context.Context, address string) error {
 	return nil
 }
 
-func reachMail(ctx context.Context, c config) error {
-	if c.SMTPURL == "" {
-		return nil
+// clip shows enough of an id to know it by.
+func clip(id string) string {
+	if len(id) > 10 {
+		return id[:10] + "…"
 	}
-	u, err := url.Parse(c.SMTPURL.Reveal())
-	if err != nil {
-		return fmt.Errorf("SMTP_URL cannot be read")
+	return id
+}
+
+// mail says what becomes of mails, and asks the server that gets them.
+func (doc *doctor) mail(ctx context.Context, c config) {
+	switch {
+	case c.SMTPOff:
+		doc.say("mail: switched off, nobody gets any", nil, "")
+	case c.SMTPURL == "":
+		doc.say("mail: none is sent; serve keeps them and shows them on a page whose address it prints", nil, "")
+	default:
+		u, err := url.Parse(c.SMTPURL.Reveal())
+		if err != nil { // readConfig has refused it
+			return
+		}
+		doc.say("mail server "+u.Host+" takes connections", reach(ctx, u), "Correct SMTP_URL, or set it to off.")
 	}
+}
+
+func reach(ctx context.Context, u *url.URL) error {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme]

@@ -127,14 +127,11 @@ func (t *tenantCreate) Run(w *world) error {
 			return err
 		}
 		if c.sandboxInside {
-			// The sandbox of a running serve; alone, one for this command's duration that keeps the same state.
-			if _, err := connection.SandboxClient(ctx, c.SandboxURL); err != nil {
-				stop, err := serveSandbox(ctx, c.SandboxAddr, c.sandboxDir(), []string{c.BaseURL + "/zoho/callback"}, newLog(c, w.errOut))
-				if err != nil {
-					return err
-				}
-				defer stop()
+			stop, err := joinSandbox(ctx, c, w)
+			if err != nil {
+				return err
 			}
+			defer stop()
 		}
 		p, err := wire(ctx, c, d, newLog(c, w.errOut))
 		if err != nil {
@@ -147,6 +144,14 @@ func (t *tenantCreate) Run(w *world) error {
 		}
 		return err
 	})
+}
+
+// joinSandbox gives the sandbox of a running serve; alone, one for a command's duration that keeps the same state.
+func joinSandbox(ctx context.Context, c config, w *world) (stop func(), err error) {
+	if _, err := connection.SandboxClient(ctx, c.SandboxURL); err == nil {
+		return func() {}, nil
+	}
+	return serveSandbox(ctx, c.SandboxAddr, c.sandboxDir(), []string{c.BaseURL + "/zoho/callback"}, newLog(c, w.errOut))
 }
 
 func (t *tenantCreate) create(ctx context.Context, p *parts) (created, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -176,7 +177,12 @@ func (c *Connections) asOurselves(ctx context.Context, t tenant.ID, org string, 
 		return notAsked(ctx.Err())
 	}
 	credits := 0
-	asked := ask(c.API(t, func(e zoho.Exchange) { credits += e.Credits }))
+	var counting sync.Mutex
+	asked := ask(c.API(t, func(e zoho.Exchange) {
+		counting.Lock()
+		defer counting.Unlock()
+		credits += e.Credits
+	}))
 	err := c.db.InTenant(context.WithoutCancel(ctx), t, func(tx pgx.Tx) error {
 		return CountCredits(ctx, tx, t, org, credits)
 	})

@@ -157,6 +157,28 @@ func (a *API) Get(ctx context.Context, module, id string, fields []string) (Reco
 	return records[0], true, nil
 }
 
+// Delete moves a record to Zoho's recycle bin. Nothing that serves calls does; the consent does not include the right.
+func (a *API) Delete(ctx context.Context, module, id string) error {
+	if err := checkModule(module); err != nil {
+		return err
+	}
+	if err := checkID(id); err != nil {
+		return err
+	}
+	ans, err := a.send(ctx, request{method: http.MethodDelete, path: "/" + module + "/" + id, write: true, credits: 1})
+	if err != nil {
+		return err
+	}
+	results, ok := readResults(ans, 1, a)
+	switch {
+	case !ok:
+		return &Error{Class: Unknown, Status: ans.status, Message: "the answer does not say what became of the record"}
+	case results[0].Err != nil:
+		return results[0].Err
+	}
+	return nil
+}
+
 // phone is what Zoho's search takes as a phone number (Zoho's API, "Search records").
 var phone = regexp.MustCompile(`^[+]?[0-9\s\-().]{3,50}$`)
 

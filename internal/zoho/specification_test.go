@@ -29,6 +29,7 @@ var operations = []specification.Operation{
 	{Method: "GET", Path: "/{module}", File: "record.json", As: "/crm/v8/{module_api_name}"},
 	{Method: "POST", Path: "/{module}", File: "record.json", As: "/crm/v8/{module_api_name}"},
 	{Method: "GET", Path: "/{module}/{id}", File: "record.json", As: "/crm/v8/{module_api_name}/{id}"},
+	{Method: "DELETE", Path: "/{module}/{id}", File: "record.json", As: "/crm/v8/{module_api_name}/{id}"},
 	{Method: "PUT", Path: "/{module}/{id}", File: "record.json", As: "/crm/v8/{module_api_name}/{id}"},
 	{Method: "GET", Path: "/{module}/{id}/actions/blueprint", File: "blueprint.json", As: "/crm/v8/{module_api_name}/{record_id}/actions/blueprint"},
 	{Method: "PUT", Path: "/{module}/{id}/actions/blueprint", File: "blueprint.json", As: "/crm/v8/{module_api_name}/{record_id}/actions/blueprint"},
@@ -200,4 +201,5 @@ func everyMethod(t *testing.T, api *zoho.API) {
 	if moved, err := api.Transit(ctx, "Deals", deal, steps.Transitions[0].ID, zoho.Record{"Amount": 60000}); err != nil || !moved {
 		t.Fatalf("not moved: %v", err)
 	}
+	ok(api.Delete(ctx, "Leads", lead))
 }
