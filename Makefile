@@ -30,8 +30,9 @@ check: ## format, vet, staticcheck, generate and compare, import direction, cons
 bench: tools-postgres ## measure intake, end to end and pgbench in one run
 	$(GO) run ./internal/harness/bench
 
-chaos: tools-postgres ## kill the program at every crash point, compare sender, database and CRM
-	HOOKLINE_CHAOS=full $(GO) test -count=1 -timeout 120m -v -run Chaos ./internal/harness/...
+chaos: tools-postgres ## kill web, worker and PostgreSQL at every crash point; compare sender, database and CRM
+	HOOKLINE_CHAOS=full HOOKLINE_CHAOS_REPORT=$${HOOKLINE_CHAOS_REPORT:-$$(mktemp --suffix=.txt)} \
+	  $(GO) test -count=1 -timeout 5h -v -run 'KillAtEach|Chaos|HandOver' ./internal/harness
 
 fuzz: ## fuzz what strangers send, a minute a target
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' internal | xargs -n1 dirname | sort -u); do

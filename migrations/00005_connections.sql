@@ -28,6 +28,8 @@ CREATE TABLE connections (
     abilities         jsonb       NOT NULL DEFAULT '[]', -- what the edition has, found by asking with the probe
     marker_refused    jsonb       NOT NULL DEFAULT '{}', -- per module: why Zoho would not make the field that prevents doubles
     last_success_at   timestamptz,
+    credits_left      integer,     -- of the organisation's day, as Zoho said it when more than half were used
+    credits_left_at   timestamptz,
     CONSTRAINT connections_pkey PRIMARY KEY (tenant_id),
     CONSTRAINT connections_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
     CONSTRAINT connections_status_check CHECK (status IN ('connected', 'needs_reconnect', 'failed', 'disconnected'))

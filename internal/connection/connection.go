@@ -104,8 +104,7 @@ type Connection struct {
 	Abilities     []Ability         // of the organisation's edition, as the probe found them
 	MarkerRefused map[string]string // per module: why Zoho would not make the field that prevents doubles
 	LastSuccessAt time.Time
-	CreditsUsed   int // by Hookline, in the last 24 hours
-	CreditsLimit  int // of the organisation, in any 24 hours, at least
+	Budget        Budget
 }
 
 // RecordURL is where a person sees a record in the CRM.
@@ -138,15 +137,12 @@ func (c *Connections) Read(ctx context.Context, tx pgx.Tx, t tenant.ID) (Connect
 	err := tx.QueryRow(ctx, `
 		SELECT status, reason, data_centre, org_id, org_name, org_domain, edition, org_users, currency,
 		       org_time_zone, org_country, zoho_user, connected_by, connected_at, scopes, probe, probed_at,
-		       abilities, marker_refused, last_success_at,
-		       (SELECT COALESCE(sum(used), 0) FROM credits
-		         WHERE credits.tenant_id = @tenant AND credits.org_id = connections.org_id
-		           AND hour > now() - interval '24 hours')
+		       abilities, marker_refused, last_success_at
 		  FROM connections
 		 WHERE tenant_id = @tenant`, pgx.StrictNamedArgs{"tenant": t.UUID()}).
 		Scan(&status, &r.Reason, &centre, &r.OrgID, &r.OrgName, &r.OrgDomain, &r.Edition, &r.Users, &r.Currency,
 			&r.TimeZone, &r.Country, &r.ZohoUser, &r.ConnectedBy, &connectedAt, &r.Scopes, &probe, &probedAt,
-			&r.Abilities, &r.MarkerRefused, &lastAnswer, &r.CreditsUsed)
+			&r.Abilities, &r.MarkerRefused, &lastAnswer)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Connection{Status: NotConnected}, nil
 	}
@@ -156,7 +152,13 @@ func (c *Connections) Read(ctx context.Context, tx pgx.Tx, t tenant.ID) (Connect
 	r.Status = Status(status)
 	r.Centre, _ = c.client.Centres().ByLocation(centre)
 	r.ConnectedAt, r.ProbedAt, r.LastSuccessAt = timeOf(connectedAt), timeOf(probedAt), timeOf(lastAnswer)
-	r.CreditsLimit = zoho.DailyCredits(r.Edition, r.Users)
+	if r.OrgID != "" {
+		used, err := ReadUsage(ctx, tx, t)
+		if err != nil {
+			return Connection{}, err
+		}
+		r.Budget = used.Of(zoho.DailyCredits(r.Edition, r.Users))
+	}
 	if r.Probe, err = readProbe(probe); err != nil {
 		return Connection{}, fmt.Errorf("reading the probe of %s: %w", t, err)
 	}
@@ -168,20 +170,4 @@ func timeOf(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return *t
-}
-
-// CountCredits adds n credits to what Hookline used of the organisation's in this hour.
-func CountCredits(ctx context.Context, tx pgx.Tx, t tenant.ID, org string, n int) error {
-	if n <= 0 || org == "" {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO credits (tenant_id, org_id, hour, used)
-		VALUES (@tenant, @org, date_trunc('hour', now()), @used)
-		ON CONFLICT (tenant_id, org_id, hour) DO UPDATE SET used = credits.used + EXCLUDED.used`,
-		pgx.StrictNamedArgs{"tenant": t.UUID(), "org": org, "used": n})
-	if err != nil {
-		return fmt.Errorf("counting credits of %s: %w", t, err)
-	}
-	return nil
 }

@@ -38,8 +38,8 @@ func TestAConsentMakesALink(t *testing.T) {
 	if w.woken.Load() != 1 || w.audited("zoho.connected") != 1 {
 		t.Errorf("woken %d, audited %d", w.woken.Load(), w.audited("zoho.connected"))
 	}
-	if c.CreditsUsed == 0 || c.CreditsLimit < 50_000 {
-		t.Errorf("credits %d of %d", c.CreditsUsed, c.CreditsLimit)
+	if c.Budget.Used == 0 || c.Budget.Limit < 50_000 {
+		t.Errorf("credits %d of %d", c.Budget.Used, c.Budget.Limit)
 	}
 }
 

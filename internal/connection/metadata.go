@@ -176,15 +176,15 @@ func (c *Connections) asOurselves(ctx context.Context, t tenant.ID, org string, 
 	case <-ctx.Done():
 		return notAsked(ctx.Err())
 	}
-	credits := 0
+	credits, left := 0, -1
 	var counting sync.Mutex
 	asked := ask(c.API(t, func(e zoho.Exchange) {
 		counting.Lock()
 		defer counting.Unlock()
-		credits += e.Credits
+		credits, left = credits+e.Credits, e.CreditsLeft
 	}))
 	err := c.db.InTenant(context.WithoutCancel(ctx), t, func(tx pgx.Tx) error {
-		return CountCredits(ctx, tx, t, org, credits)
+		return CountCredits(ctx, tx, t, org, credits, left)
 	})
 	return errors.Join(asked, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"
 	"hookline/internal/zoho"
@@ -250,6 +251,7 @@ func (c *Connections) refresh(ctx context.Context, t tenant.ID, row tokenRow) (b
 	asking, cancel := context.WithTimeout(ctx, refreshLimit)
 	grant, err := c.client.Refresh(asking, row.centre, c.oauth, refreshToken, nil)
 	cancel()
+	failpoint.Hit("P8")
 
 	ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

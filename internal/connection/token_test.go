@@ -274,11 +274,11 @@ func TestCreditsOfOurOwnRequestsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.connect("")
-	before := w.get().CreditsUsed
+	before := w.get().Budget.Used
 	if err := w.link.Probe(t.Context(), w.tenant); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.get().CreditsUsed - before; n != 10 {
+	if n := w.get().Budget.Used - before; n != 10 {
 		t.Errorf("counted %d credits", n)
 	}
 }

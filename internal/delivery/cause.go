@@ -37,6 +37,7 @@ const (
 	CauseUnsettled  = "UNSETTLED"  // an answer was lost and what was found cannot be told apart
 	CauseMapping    = "MAPPING"    // the mapping cannot fill the record
 	CauseOurs       = "OURS"       // a fault of Hookline's
+	CauseCredits    = "CREDITS"    // the call is open and waits for credits
 	CauseAgain      = "AGAIN"      // Zoho answers this call with a fault of its own, again and again
 )
 

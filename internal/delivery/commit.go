@@ -14,13 +14,14 @@ import (
 // write is what one run has to store. Under load one fenced transaction carries those of several.
 type write struct {
 	do      func(context.Context, pgx.Tx) error // may run more than once, so it sets nothing that a second run minds
-	credits int
+	credits int                                 // used for it
+	left    int                                 // as Zoho said last; negative: it did not
 }
 
-// record stores what do writes, and counts the credits used, in a transaction of the lane's holder. It returns when
+// record stores what one writes, and counts the credits used, in a transaction of the lane's holder. It returns when
 // that is committed. A write that fails leaves those that it shared the transaction with untouched.
-func (w *Worker) record(l *lane, org string, credits int, do func(context.Context, pgx.Tx) error) error {
-	return l.writes.ask(&write{do: do, credits: credits}, func(batch []*write) []error {
+func (w *Worker) record(l *lane, org string, one *write) error {
+	return l.writes.ask(one, func(batch []*write) []error {
 		errs := make([]error, len(batch))
 		err := w.commit(l, org, batch)
 		for i := range batch {
@@ -37,14 +38,17 @@ func (w *Worker) commit(l *lane, org string, together []*write) error {
 	ctx, cancel := recording(l)
 	defer cancel()
 	return fenced(ctx, w.DB, l, func(tx pgx.Tx) error {
-		credits := 0
+		credits, left := 0, -1
 		for _, one := range together {
 			credits += one.credits
+			if one.left >= 0 {
+				left = one.left
+			}
 			if err := one.safely(ctx, tx); err != nil {
 				return err
 			}
 		}
-		return connection.CountCredits(ctx, tx, l.tenant, org, credits)
+		return connection.CountCredits(ctx, tx, l.tenant, org, credits, left)
 	})
 }
 

@@ -165,6 +165,11 @@ func (d *desk) look() {
 			d.holdUp(h)
 			return
 		}
+		d.l.budget.read(found.usage.Of(d.set.link.Budget.Limit))
+		if h := d.l.holdForCredits(d.set.tenant.Zone); h != nil {
+			d.holdUp(h)
+			return
+		}
 	}
 	// What failed before goes last: when it fails again, the others have shown whose fault it is.
 	slices.SortStableFunc(found.jobs, func(a, b *job) int { return min(a.tries, 1) - min(b.tries, 1) })

@@ -55,7 +55,7 @@ func (h *hold) choose(faults int) {
 		h.chosen = h.after
 	}
 	// Spread out, never earlier than Zoho asked: lanes that failed together shall not come back together.
-	h.chosen += time.Duration(rand.Int64N(int64(h.chosen)/4 + 1))
+	h.chosen += time.Duration(rand.Int64N(int64(min(h.chosen/4, time.Minute)) + 1))
 }
 
 // holdFor is the hold that an error of Zoho's asks for.

@@ -35,6 +35,7 @@ type lane struct {
 	people map[string]chan struct{} // Contacts of calls in hand, by id; closed when the call is over
 
 	gate    gate
+	budget  budget
 	sharing sharing
 	writes  together[*write, error]
 

@@ -28,7 +28,7 @@ type Row struct {
 	StartedAt      time.Time // zero: not told
 	DeliveredAt    time.Time // zero: not yet
 	ChangedAt      time.Time
-	Status         string // one of the six: held when the lane is and the call is open
+	Status         string // one of the six: held when the call is open, and its lane is held or it waits for credits
 	Reason         string // why it is held, or the sentence of its cause
 	Name           string
 	Number         call.Phone
@@ -65,8 +65,8 @@ type Page struct {
 // rowColumns are those of Row, from calls c, lanes l and sources s.
 const rowColumns = `
 	c.id, c.provider_call_id, COALESCE(s.name, ''), c.source_id, c.received_at, c.started_at, c.delivered_at, c.changed_at,
-	CASE WHEN c.status IN ('received', 'delivering') AND COALESCE(l.hold, '') <> '' THEN 'held' ELSE c.status END,
-	CASE WHEN c.status IN ('received', 'delivering') THEN COALESCE(l.hold_detail, '') ELSE COALESCE(c.cause ->> 'sentence', '') END,
+	CASE WHEN c.status IN ('received', 'delivering') AND (COALESCE(l.hold, '') <> '' OR c.cause ->> 'code' = 'CREDITS') THEN 'held' ELSE c.status END,
+	CASE WHEN c.status IN ('received', 'delivering') AND COALESCE(l.hold, '') <> '' THEN l.hold_detail ELSE COALESCE(c.cause ->> 'sentence', '') END,
 	c.name, c.number, c.direction, c.intent, COALESCE(left(c.call ->> 'summary', 300), ''), c.seconds, c.outcome, c.rule, c.zoho_ids, c.is_test, c.revision > 0
 	`
 
@@ -105,8 +105,8 @@ func ListCalls(ctx context.Context, db *postgres.DB, t tenant.Tenant, f Filter) 
 		if err != nil {
 			return err
 		}
-		wanted, any := statusesOf(f.Status, lane.Hold != "")
-		if !any && len(wanted) == 0 {
+		wanted, sparing := statusesOf(f.Status, lane.Hold != "")
+		if wanted != nil && len(wanted) == 0 {
 			return nil
 		}
 		found, searching, err := search(ctx, tx, t, strings.TrimSpace(f.Q))
@@ -122,7 +122,8 @@ func ListCalls(ctx context.Context, db *postgres.DB, t tenant.Tenant, f Filter) 
 			  LEFT JOIN lanes l ON l.tenant_id = c.tenant_id
 			  LEFT JOIN sources s ON s.tenant_id = c.tenant_id AND s.id = c.source_id
 			 WHERE c.tenant_id = @tenant
-			   AND (@any_status OR c.status = ANY(@statuses))
+			   AND (@statuses::text[] IS NULL OR c.status = ANY(@statuses))
+			   AND (@sparing::boolean IS NULL OR (COALESCE(c.cause ->> 'code', '') = 'CREDITS') = @sparing)
 			   AND (NOT @searching OR c.id = ANY(@found))
 			   AND (@source = '00000000-0000-0000-0000-000000000000'::uuid OR c.source_id = @source)
 			   AND (@rule = '' OR c.rule = @rule)
@@ -132,7 +133,7 @@ func ListCalls(ctx context.Context, db *postgres.DB, t tenant.Tenant, f Filter) 
 			 ORDER BY c.received_at DESC, c.id DESC
 			 LIMIT @limit`,
 			pgx.StrictNamedArgs{
-				"tenant": t.ID.UUID(), "any_status": any, "statuses": wanted, "searching": searching, "found": found,
+				"tenant": t.ID.UUID(), "statuses": wanted, "sparing": sparing, "searching": searching, "found": found,
 				"source": f.Source, "rule": f.Rule, "since": orNull(f.Since), "until": orNull(f.Until), "at": orNull(at), "id": id,
 				"limit": limit + 1,
 			})
@@ -154,22 +155,23 @@ func ListCalls(ctx context.Context, db *postgres.DB, t tenant.Tenant, f Filter) 
 	return page, nil
 }
 
-// statusesOf says which stored statuses a filter's status means while the lane is held, or is not.
-func statusesOf(status string, held bool) (stored []string, any bool) {
-	switch status {
-	case "":
-		return []string{}, true
-	case Held:
-		if held {
-			return []string{Received, Delivering}, false
-		}
-		return []string{}, false
-	case Received, Delivering:
-		if held {
-			return []string{}, false
-		}
+// statusesOf says which stored statuses a filter's status means while the lane is held, or is not, nil for any; and
+// whether the calls wait for credits, nil where that does not matter.
+func statusesOf(status string, held bool) (stored []string, sparing *bool) {
+	waits, goesOn := true, false
+	switch {
+	case status == "":
+		return nil, nil
+	case status == Held && held:
+		return []string{Received, Delivering}, nil
+	case status == Held:
+		return []string{Received, Delivering}, &waits
+	case status != Received && status != Delivering:
+		return []string{status}, nil
+	case held:
+		return []string{}, nil
 	}
-	return []string{status}, false
+	return []string{status}, &goesOn
 }
 
 func orNull(t time.Time) *time.Time {

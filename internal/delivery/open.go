@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
+	"hookline/internal/connection"
 	"hookline/internal/tenant"
 )
 
@@ -36,6 +37,7 @@ type job struct {
 	tries    int
 	config   string // which rules and mappings a replay wants
 	wait     time.Duration
+	spared   bool // it waits for credits
 	events   []call.Event
 	call     call.Call // folded from events
 	broken   error     // what is stored cannot be read
@@ -46,7 +48,8 @@ type found struct {
 	jobs   []*job        // to be run now, oldest first, at most one for each caller
 	next   time.Duration // until the earliest waiting call is due; negative: none waits
 	behind bool          // calls wait behind others of their caller, or were not looked at
-	stamp  string        // changes when the tenant's rules, mappings, link, hours or sources do
+	usage  connection.Usage
+	stamp  string // changes when the tenant's rules, mappings, link, hours or sources do
 }
 
 const (
@@ -69,6 +72,9 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 		}
 		var err error
 		if f.stamp, err = readStamp(ctx, tx, l); err != nil {
+			return err
+		}
+		if f.usage, err = connection.ReadUsage(ctx, tx, l.tenant); err != nil {
 			return err
 		}
 		blocked, err := unsettledCallers(ctx, tx, l)
@@ -137,7 +143,7 @@ func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int
 		blocked[j.key] = true
 		return
 	}
-	if j.key != "" {
+	if j.key != "" && !(j.spared && j.wait > 0 && j.done > 0) { // late news that waits for credits holds up no later call
 		blocked[j.key] = true
 	}
 	if j.wait > 0 {
@@ -241,7 +247,7 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 	rows, err := tx.Query(ctx, `
 		SELECT id, source_id, received_at, GREATEST(EXTRACT(EPOCH FROM now() - received_at), 0)::float8,
 		       status, revision, done_revision, noted, caller_key, tries, config,
-		       GREATEST(COALESCE(EXTRACT(EPOCH FROM next_at - now()), 0), 0)::float8
+		       GREATEST(COALESCE(EXTRACT(EPOCH FROM next_at - now()), 0), 0)::float8, COALESCE(cause ->> 'code' = 'CREDITS', false)
 		  FROM calls
 		 WHERE tenant_id = @tenant AND status IN ('received', 'delivering') AND (received_at, id) > (@received, @id)
 		 ORDER BY received_at, id
@@ -253,7 +259,7 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 		j := &job{}
 		var age, wait float64
 		err := row.Scan((*uuid.UUID)(&j.id), &j.source, &j.received, &age, &j.status, &j.revision, &j.done, &j.noted, (*string)(&j.key),
-			&j.tries, &j.config, &wait)
+			&j.tries, &j.config, &wait, &j.spared)
 		j.age, j.wait = seconds(age), seconds(wait)
 		return j, err
 	})

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/identity"
 	"hookline/internal/mapping"
 	"hookline/internal/routing"
@@ -145,7 +146,14 @@ func (d *delivery) begun() bool { return d.state == Done || d.state == Sending |
 // decide finds out who called and what that means, and stores the decision with the intent of its first record. It
 // reports true when the story ends, or rests, there.
 func (r *run) decide() (end, bool) {
-	match, earlier, err := r.identifyAlone()
+	earlier, err := r.recall()
+	if err != nil {
+		return r.verdict(err, nil)
+	}
+	if e, off := r.putOff(r.worthOfAsking()); off {
+		return e, true
+	}
+	match, err := r.identifyAlone()
 	if err != nil {
 		return r.verdict(err, nil)
 	}
@@ -175,36 +183,36 @@ func (r *run) decide() (end, bool) {
 		s.status, s.done = Delivered, true // the mapping has nothing to write
 	case next.state == Refused:
 		s.status, s.cause = NeedsAttention, next.cause
-	case next.state == Planned:
+	case next.state == Planned && r.l.budget.allows(r.worth(next)):
 		next.to(Sending)
 	}
-	failpoint.Hit("P10")
+	failpoint.Hit("P10", r.job.id)
 	e, err := r.save(s)
 	return e, err != nil || s.status != Delivering || s.done
 }
 
 // identifyAlone identifies the caller and, where that is a Contact, keeps the Contact's other calls from being decided
 // until this one is over: what it finds, such as an open Deal, stays true.
-func (r *run) identifyAlone() (identity.Match, []time.Time, error) {
+func (r *run) identifyAlone() (identity.Match, error) {
 	for {
-		match, earlier, err := r.identify()
+		match, err := r.identify()
 		contact := ""
 		if match.Contact != nil {
 			contact = match.Contact.ID
 		}
 		if err != nil || contact == r.contact {
-			return match, earlier, err
+			return match, err
 		}
 		r.leave()
 		if contact == "" {
-			return match, earlier, nil
+			return match, nil
 		}
 		waited, err := r.l.alone(contact)
 		if err != nil {
-			return match, earlier, err
+			return match, err
 		}
 		if r.contact = contact; !waited {
-			return match, earlier, nil
+			return match, nil
 		}
 	}
 }
@@ -216,10 +224,10 @@ func (r *run) leave() {
 	}
 }
 
-// identify recalls and looks up the customer's number.
-func (r *run) identify() (m identity.Match, earlier []time.Time, err error) {
-	if m, unsearched := identity.Unsearched(r.job.call); unsearched {
-		return m, nil, nil
+// recall reads what is remembered of the customer's number, and when it called before.
+func (r *run) recall() (earlier []time.Time, err error) {
+	if _, unsearched := identity.Unsearched(r.job.call); unsearched {
+		return nil, nil
 	}
 	number := r.job.call.Customer()
 	ctx, cancel := context.WithTimeout(r.l.ctx, 10*time.Second)
@@ -233,16 +241,24 @@ func (r *run) identify() (m identity.Match, earlier []time.Time, err error) {
 		return err
 	})
 	if err != nil {
-		return identity.Match{}, nil, fmt.Errorf("recalling the caller: %w", err)
+		return nil, fmt.Errorf("recalling the caller: %w", err)
+	}
+	return earlier, nil
+}
+
+// identify looks up the customer's number.
+func (r *run) identify() (identity.Match, error) {
+	if m, unsearched := identity.Unsearched(r.job.call); unsearched {
+		return m, nil
 	}
 	remembered := r.remembered
 	if r.redone {
 		remembered = nil
 	}
 	r.asking(purposeLookUp)
-	m, err = identity.Find(r.l.ctx, asker{r}, r.set.org, remembered, number, r.w.Now())
+	m, err := identity.Find(r.l.ctx, asker{r}, r.set.org, remembered, r.job.call.Customer(), r.w.Now())
 	failpoint.Hit("P9")
-	return m, earlier, err
+	return m, err
 }
 
 func earlierCalls(ctx context.Context, tx pgx.Tx, t uuid.UUID, j *job, number call.Phone) ([]time.Time, error) {
@@ -342,6 +358,11 @@ func (r *run) deliver() end {
 	for {
 		d := r.next()
 		if d == nil {
+			if r.hasNews() {
+				if e, off := r.putOff(ofNews); off {
+					return e
+				}
+			}
 			late, err := r.late()
 			if err != nil {
 				e, _ := r.verdict(err, nil)
@@ -372,6 +393,9 @@ func (r *run) write(d *delivery) (end, bool) {
 	case Refused:
 		return r.setAside(d.cause), true
 	case Planned:
+		if e, off := r.putOff(r.worth(d)); off {
+			return e, true
+		}
 		d.to(Sending)
 		if _, err := r.save(step{status: Delivering}); err != nil {
 			return end{job: r.job, again: -1, err: err}, true
@@ -390,6 +414,9 @@ func (r *run) write(d *delivery) (end, bool) {
 	d.fresh = false
 	failpoint.Hit("P11")
 	err := r.send(d)
+	if e, ok := errors.AsType[*zoho.Error](err); ok && e.Class == zoho.Unknown {
+		failpoint.Hit("P13")
+	}
 	failpoint.Hit("P14")
 	if err != nil {
 		return r.verdict(err, d)
@@ -444,7 +471,7 @@ func (r *run) written(d *delivery) (end, bool) {
 	s := step{status: Delivering, remember: d.slot == routing.SlotLead && d.revision == 0, well: true}
 	next := r.next()
 	switch {
-	case next != nil && next.state == Planned:
+	case next != nil && next.state == Planned && r.l.budget.allows(r.worth(next)):
 		next.to(Sending)
 	case next == nil && !r.hasNews():
 		s.status, s.done = Delivered, true
@@ -492,6 +519,7 @@ func (r *run) observe(e zoho.Exchange) {
 
 // note keeps an exchange that served so many calls until the next step is saved.
 func (r *run) note(e zoho.Exchange, calls int, refused bool) {
+	r.l.budget.heard(e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.attempts = append(r.attempts, attempt{
@@ -538,7 +566,7 @@ func nameOf(c call.Call) string {
 // setBack makes a call that panicked wait, and aside when it does so again and again.
 func (w *Worker) setBack(l *lane, j *job) end {
 	e := end{job: j, again: time.Second}
-	e.err = w.record(l, "", 0, func(ctx context.Context, tx pgx.Tx) error {
+	e.err = w.record(l, "", &write{left: -1, do: func(ctx context.Context, tx pgx.Tx) error {
 		cause, err := writeCause(&Cause{Code: CauseOurs, Sentence: "Hookline cannot work on this call. It is kept; please report it with the call's address."})
 		if err != nil {
 			return err
@@ -551,7 +579,7 @@ func (w *Worker) setBack(l *lane, j *job) end {
 			 WHERE tenant_id = @tenant AND id = @call`,
 			pgx.StrictNamedArgs{"tenant": l.tenant.UUID(), "call": j.id.UUID(), "most": maxPanics, "cause": cause})
 		return err
-	})
+	}})
 	w.calls.Ring(l.tenant)
 	return e
 }

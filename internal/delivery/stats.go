@@ -29,7 +29,8 @@ func Stats(ctx context.Context, db *postgres.DB, t tenant.ID) (Counts, error) {
 		}
 		c.ByStatus = map[string]int{Received: 0, Delivering: 0, Delivered: 0, Held: 0, NeedsAttention: 0, Ignored: 0}
 		rows, err := tx.Query(ctx, `
-			SELECT status, count(*) FROM calls WHERE tenant_id = @tenant AND status IN ('received', 'delivering') GROUP BY status
+			SELECT CASE WHEN cause ->> 'code' = 'CREDITS' THEN 'held' ELSE status END, count(*)
+			  FROM calls WHERE tenant_id = @tenant AND status IN ('received', 'delivering') GROUP BY 1
 			UNION ALL
 			SELECT status, count(*) FROM calls WHERE tenant_id = @tenant AND status IN ('needs_attention', 'ignored') GROUP BY status
 			UNION ALL

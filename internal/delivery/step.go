@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/identity"
 )
 
@@ -31,9 +31,12 @@ func (r *run) save(s step) (end, error) {
 	attempts := r.attempts
 	r.attempts = nil
 	r.mu.Unlock()
-	credits := 0
+	credits, left := 0, -1
 	for _, a := range attempts {
 		credits += a.exchange.Credits
+		if a.exchange.CreditsLeft >= 0 {
+			left = a.exchange.CreditsLeft
+		}
 	}
 	var changed []*delivery
 	for _, d := range r.deliveries {
@@ -43,7 +46,7 @@ func (r *run) save(s step) (end, error) {
 	}
 	status, now := s.status, false
 	r.well = r.well || s.well
-	err := r.w.record(r.l, r.set.org.ID, credits, func(ctx context.Context, tx pgx.Tx) error {
+	err := r.w.record(r.l, r.set.org.ID, &write{credits: credits, left: left, do: func(ctx context.Context, tx pgx.Tx) error {
 		var b pgx.Batch
 		if s.decision {
 			if err := writeDecision(&b, r.l.tenant, r.job.id, r.decided); err != nil {
@@ -73,7 +76,7 @@ func (r *run) save(s step) (end, error) {
 			return goesWell(ctx, tx, r.l)
 		}
 		return nil
-	})
+	}})
 	if err != nil {
 		return end{job: r.job, again: -1, err: err}, err
 	}

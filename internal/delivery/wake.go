@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/postgres"
 	"hookline/internal/tenant"
 )
@@ -132,6 +133,7 @@ func (b *Bell) ringOn() {
 		if !ok {
 			return
 		}
+		failpoint.Hit(b.channel) // P6, P19
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		err := b.db.Directory(ctx, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `SELECT pg_notify(@channel, @payload)`,

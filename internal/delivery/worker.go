@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"hookline/internal/connection"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/postgres"
 	"hookline/internal/seal"
 	"hookline/internal/tenant"

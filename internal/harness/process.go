@@ -58,6 +58,7 @@ type System struct {
 	Env        []string // more environment for the program, name=value
 	Addr       string
 	SandboxURL string
+	SuperURL   string // of the database, where it is not the program's own
 
 	sandboxAddr, metricsAddr string
 	Sandbox                  *Process

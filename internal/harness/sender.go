@@ -20,6 +20,8 @@ type Call struct {
 	Tenant Tenant
 	Token  string // stands in the summary, and so in the Zoho Call's subject
 	From   string // E.164
+	News   string // said of it later; must be in the record's text at the end
+	Event  string // the provider's id of the event; a repeat is a repeat
 	Body   []byte
 }
 
@@ -40,7 +42,17 @@ func NewCall(t Tenant, n int, from string) Call {
 	if err != nil {
 		panic(err) // plain data
 	}
-	return Call{Tenant: t, Token: token, From: from, Body: body}
+	return Call{Tenant: t, Token: token, From: from, Event: "event-" + token, Body: body}
+}
+
+// Update is the event that tells the call's news.
+func (c Call) Update() Call {
+	body, err := json.Marshal(map[string]any{"type": "call.updated", "call_id": c.Token, "summary": c.Token + " " + c.News})
+	if err != nil {
+		panic(err) // plain data
+	}
+	c.Event, c.Body = "update-"+c.Token, body
+	return c
 }
 
 // Sign is the Standard Webhooks signature over id, time and body.
@@ -67,13 +79,13 @@ type Answer struct {
 	Duplicate bool   `json:"duplicate"`
 }
 
-// Post sends the call once. The event id is the call's token: a repeat is a repeat.
+// Post sends the call once.
 func Post(ctx context.Context, client *http.Client, c Call) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Tenant.URL, bytes.NewReader(c.Body))
 	if err != nil {
 		return Answer{}, err
 	}
-	req.Header = Sign(c.Tenant.Secret, "event-"+c.Token, time.Now(), c.Body)
+	req.Header = Sign(c.Tenant.Secret, c.Event, time.Now(), c.Body)
 	resp, err := client.Do(req)
 	if err != nil {
 		return Answer{}, err

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hookline/internal/call"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/postgres"
 	"hookline/internal/provider"
 	"hookline/internal/seal"

@@ -12,7 +12,7 @@ import (
 
 	"hookline/internal/call"
 	"hookline/internal/delivery"
-	"hookline/internal/delivery/failpoint"
+	"hookline/internal/fault/failpoint"
 	"hookline/internal/postgres"
 	"hookline/internal/tenant"
 )

@@ -329,6 +329,8 @@ type apiConnectionOut struct {
 		Credits       struct {
 			Used  int `json:"used" doc:"By Hookline, in the last 24 hours"`
 			Limit int `json:"limit" doc:"Of the organisation, in any 24 hours, at least"`
+			Left  int `json:"left" doc:"As Zoho said within the hour, other apps included; else limit less used"`
+			Pace  int `json:"pace" doc:"Used by Hookline an hour, by the last three hours"`
 		} `json:"credits"`
 		Lane struct {
 			State  string     `json:"state" enum:"open,held"`
@@ -353,7 +355,7 @@ func (s *Server) apiConnection(ctx context.Context, h account.Holder, _ *nothing
 	b := &out.Body
 	b.Status, b.Reason, b.OrgID, b.OrgName, b.DataCentre, b.Edition = string(link.Status), link.Reason, link.OrgID, link.OrgName, link.Centre.Location, link.Edition
 	b.ConnectedAt, b.LastSuccessAt = timeOrNil(link.ConnectedAt), timeOrNil(link.LastSuccessAt)
-	b.Credits.Used, b.Credits.Limit = link.CreditsUsed, link.CreditsLimit
+	b.Credits.Used, b.Credits.Limit, b.Credits.Left, b.Credits.Pace = link.Budget.Used, link.Budget.Limit, link.Budget.Left, link.Budget.Pace
 	b.Lane.State = "open"
 	if lane.Hold != "" {
 		b.Lane.State, b.Lane.Hold, b.Lane.Reason = "held", lane.Hold, lane.Detail

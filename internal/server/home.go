@@ -72,12 +72,9 @@ func (s *Server) home(c echo.Context) error {
 			view.NeedsAll = "All " + thousands(figures.NeedsYou)
 		}
 	}
-	if link.CreditsLimit > 0 {
-		left := max(0, link.CreditsLimit-link.CreditsUsed)
-		view.Credits = &page.ZohoCredits{
-			Used: thousands(link.CreditsUsed), Limit: thousands(link.CreditsLimit), Percent: min(100, link.CreditsUsed*100/link.CreditsLimit),
-			Note: thousands(left) + " are left. Other apps of your organisation share them.",
-		}
+	if link.Budget.Limit > 0 {
+		credits := s.creditsOf(link.Budget, m.Tenant.Zone)
+		view.Credits = &credits
 	}
 	if c.Request().Header.Get("HX-Request") != "" {
 		return s.page(c, http.StatusOK, page.HomeStory(view))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -267,12 +268,8 @@ func (s *Server) zohoView(c echo.Context, linked connection.Connection, n stand)
 			when("Last success", moment(linked.LastSuccessAt, s.Now(), m.Tenant.Zone)),
 		}
 	}
-	if linked.CreditsLimit > 0 {
-		view.Credits = page.ZohoCredits{
-			Used: thousands(linked.CreditsUsed), Limit: thousands(linked.CreditsLimit),
-			Percent: min(100, linked.CreditsUsed*100/linked.CreditsLimit),
-			Note:    "Counted by Hookline. Other apps of your organisation share the allowance; it is at least this much in any 24 hours.",
-		}
+	if linked.Budget.Limit > 0 {
+		view.Credits = s.creditsOf(linked.Budget, m.Tenant.Zone)
 	}
 	scopes := linked.Scopes
 	if linked.Status != connection.Connected {
@@ -376,6 +373,18 @@ func editionName(edition string) string {
 		return name
 	}
 	return edition
+}
+
+// creditsOf says how the organisation's credits stand, how long they last, and what waits first when they do not.
+func (s *Server) creditsOf(b connection.Budget, zone *time.Location) page.ZohoCredits {
+	note := thousands(max(b.Left, 0)) + " are left, shared with the other apps of your organisation. "
+	if lasts, runsOut := b.LastsFor(); runsOut {
+		note += "At the pace of the last three hours they are used up about " + s.Now().Add(lasts).In(zone).Format("15:04") +
+			". When they run low, late summaries wait first, then calls of callers you know; new callers come last."
+	} else {
+		note += "At the pace of the last three hours they last."
+	}
+	return page.ZohoCredits{Used: thousands(b.Used), Limit: thousands(b.Limit), Percent: min(100, b.Used*100/b.Limit), Note: note}
 }
 
 func countWaiting(n int) string {
