@@ -30,7 +30,7 @@ var asks = []ask{
 	{"Calls", "Calls", []Right{Read, Create, Update}, "to log each call, and to add a late summary or recording"},
 	{"Tasks", "Tasks", []Right{Read, Create, Update}, "to plan what a person owes the caller"},
 	{"Events", "Meetings", []Right{Read, Create, Update}, "to plan a callback at the time the caller asked for"},
-	{"Notes", "Notes", []Right{Read, Create}, "to keep what does not fit into a field"},
+	{"Notes", "Notes", []Right{Read, Create, Update}, "to keep what does not fit into a field"},
 }
 
 // others are the scopes beside modules, each with what it lets Hookline see.

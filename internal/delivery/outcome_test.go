@@ -206,3 +206,24 @@ func TestLateNewsOfAConvertedLeadIsLeft(t *testing.T) {
 		t.Errorf("decided %d times", story.Decisions)
 	}
 }
+
+func TestALateSummaryOfALongCallLeavesNoGapBetweenItsCallAndItsNote(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.start(s.worker())
+	c := atLength()
+	c.ProviderCallID, c.Summary = "np_long", ""
+	id := s.receiveEvent(call.Event{Kind: call.KindCompleted, Call: c})
+	s.untilSettled(id)
+	summary := "Asks " + strings.Repeat("about this and that, ", 20) + "and opening hours."
+	s.receiveEvent(call.Event{Kind: call.KindUpdated, Call: call.Call{ProviderCallID: c.ProviderCallID, Summary: summary}})
+	s.until("the summary in Zoho", func() bool { return strings.Contains(s.records("Calls")[0].Text("Description"), "opening hours.") })
+	s.untilSettled(id)
+	s.holds(map[string]int{"Calls": 1, "Notes": 1})
+	whole := s.records("Calls")[0].Text("Description") + s.records("Notes")[0].Text("Note_Content")
+	for i := range c.Transcript {
+		if n := strings.Count(whole, fmt.Sprintf("line %05d", i)); n != 1 {
+			t.Fatalf("line %d is there %d times", i, n)
+		}
+	}
+}
