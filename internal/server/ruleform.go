@@ -10,12 +10,13 @@ import (
 
 	"hookline/internal/routing"
 	"hookline/web/page"
+	"hookline/web/ui"
 )
 
 // ruleFormOf shows a rule as answers to the form's questions. A condition that no question can show makes the form
 // show all conditions as JSON.
 func ruleFormOf(r routing.Rule, set routing.Set) page.RuleForm {
-	v := page.RuleForm{ID: r.ID, Name: r.Name, Match: "all", Days: "30", Within: "30", AnswerOp: "is", Problems: page.Problems{}}
+	v := page.RuleForm{ID: r.ID, Name: r.Name, Match: "all", Days: "30", Within: "30", Account: true, TaskDays: "1", AnswerOp: "is", Problems: page.Problems{}}
 	tests := r.When.All
 	if r.When.Any != nil {
 		v.Match, tests = "any", r.When.Any
@@ -122,12 +123,22 @@ func choices(v *page.RuleForm, set routing.Set, callers, lists, statuses, direct
 }
 
 func outcomeForm(v *page.RuleForm, then []routing.Outcome) {
+	quiet := []string{}
 	for _, o := range then {
+		if o.Quiet {
+			quiet = append(quiet, string(o.Do))
+		}
 		switch o.Do {
 		case routing.CreateLead:
 			v.Does = "lead"
 		case routing.CreateDeal:
-			v.Does, v.Within = "deal", strconv.Itoa(o.Within)
+			v.Does, v.Within, v.Account = "deal", strconv.Itoa(o.Within), o.Account
+		case routing.AddTask:
+			v.Task, v.TaskDays, v.Also = o.Subject, strconv.Itoa(o.Days), true
+		case routing.AddTags:
+			v.Tags, v.TagsOn, v.Also = strings.Join(o.Tags, ", "), o.On, true
+		case routing.SetOwner:
+			v.Owner, v.OwnerName, v.Also = o.Owner, o.OwnerName, true
 		case routing.LogCall:
 			if v.Does == "" {
 				v.Does = o.On + "-log"
@@ -140,6 +151,22 @@ func outcomeForm(v *page.RuleForm, then []routing.Outcome) {
 				v.StageWords = o.If.Lists[0]
 			}
 		}
+	}
+	quietBoxes(v, quiet)
+}
+
+// quietBoxes are the kinds of write for which Zoho's own workflows can be kept from running. Lead and Deal are one box.
+func quietBoxes(v *page.RuleForm, quiet []string) {
+	v.Also = v.Also || len(quiet) > 0
+	on := func(kinds ...routing.ActionKind) bool {
+		return slices.ContainsFunc(kinds, func(k routing.ActionKind) bool { return slices.Contains(quiet, string(k)) })
+	}
+	v.Quiet = []page.RuleChoice{
+		{Value: string(routing.CreateLead), Label: "the new Lead or Deal", On: on(routing.CreateLead, routing.CreateDeal)},
+		{Value: string(routing.LogCall), Label: "the Call", On: on(routing.LogCall)},
+		{Value: string(routing.MoveStage), Label: "the stage", On: on(routing.MoveStage)},
+		{Value: string(routing.AddTask), Label: "the Task", On: on(routing.AddTask)},
+		{Value: string(routing.AddTags), Label: "the tags", On: on(routing.AddTags)},
 	}
 }
 
@@ -159,7 +186,9 @@ func readRuleForm(c echo.Context, id string, set routing.Set) (page.RuleForm, ro
 		AtLeast: f("at_least"), AtMost: f("at_most"), Repeats: f("repeats"), Days: f("days"), Source: f("source"), Dialled: f("dialled"),
 		Answer: f("answer"), AnswerOp: f("answer_op"), AnswerIs: f("answer_is"), More: true, JSON: c.FormValue("when"),
 		Does: f("does"), Within: f("within"), Stage: f("stage"), From: f("stage_from"), StageWords: f("stage_words"), Problems: page.Problems{},
+		Account: f("account") != "", Task: f("task"), TaskDays: f("task_days"), Tags: f("tags"), TagsOn: f("tags_on"), Owner: f("owner"), Also: true,
 	}
+	quietBoxes(&v, values("quiet"))
 	choices(&v, set, values("caller"), values("list"), values("status"), values("direction"))
 	r := routing.Rule{ID: id, Name: v.Name}
 	if v.Name == "" {
@@ -266,23 +295,75 @@ func readOutcome(v *page.RuleForm) []routing.Outcome {
 		if err != nil || within < 0 {
 			v.Problems["within"] = "Enter a number of days, 0 for no limit."
 		}
-		then = []routing.Outcome{{Do: routing.CreateDeal, Within: within}, log("deal")}
+		then = []routing.Outcome{{Do: routing.CreateDeal, Within: within, Account: v.Account}, log("deal")}
 	case "ignore":
 		then = []routing.Outcome{{Do: routing.Ignore}}
 	default:
 		v.Problems["does"] = "Choose what happens to the call."
 	}
-	if v.Stage == "" {
-		return then
+	if v.Stage != "" {
+		if v.Does == "ignore" {
+			v.Problems["stage"] = "A call that is kept here moves no Deal."
+		}
+		move := routing.Outcome{Do: routing.MoveStage, Stage: v.Stage, From: commas(v.From)}
+		if v.StageWords != "" {
+			move.If = &routing.Condition{Field: routing.FieldSaid, Op: routing.Says, Lists: []string{v.StageWords}}
+		}
+		then = append(then, move)
 	}
-	if v.Does == "ignore" {
-		v.Problems["stage"] = "A call that is kept here moves no Deal."
+	return readMoreOutcomes(v, then)
+}
+
+// readMoreOutcomes adds the Task, the tags, the owner and what runs quietly.
+func readMoreOutcomes(v *page.RuleForm, then []routing.Outcome) []routing.Outcome {
+	more := func(key string, given bool) bool {
+		if given && v.Does == "ignore" {
+			v.Problems[key] = "A call that is kept here writes nothing to Zoho."
+		}
+		return given
 	}
-	move := routing.Outcome{Do: routing.MoveStage, Stage: v.Stage, From: commas(v.From)}
-	if v.StageWords != "" {
-		move.If = &routing.Condition{Field: routing.FieldSaid, Op: routing.Says, Lists: []string{v.StageWords}}
+	if more("task", v.Task != "") {
+		days, err := strconv.Atoi(v.TaskDays)
+		if err != nil || days < 0 || days > 90 {
+			v.Problems["task_days"] = "Enter 0 to 90 business days."
+		}
+		then = append(then, routing.Outcome{Do: routing.AddTask, Subject: v.Task, Days: days})
 	}
-	return append(then, move)
+	if more("tags", v.Tags != "") {
+		then = append(then, routing.Outcome{Do: routing.AddTags, On: v.TagsOn, Tags: commas(v.Tags)})
+	}
+	if more("owner", v.Owner != "") {
+		then = append(then, routing.Outcome{Do: routing.SetOwner, Owner: v.Owner})
+	}
+	for i := range then {
+		kind := then[i].Do
+		if kind == routing.CreateDeal {
+			kind = routing.CreateLead
+		}
+		then[i].Quiet = slices.ContainsFunc(v.Quiet, func(c page.RuleChoice) bool { return c.On && c.Value == string(kind) })
+	}
+	return then
+}
+
+// nameOwner keeps the owner's name with the id, as the page shows it.
+func nameOwner(then []routing.Outcome, owners []ui.Option, set routing.Set) {
+	for i := range then {
+		if then[i].Do != routing.SetOwner {
+			continue
+		}
+		for _, o := range owners {
+			if o.Value == then[i].Owner {
+				then[i].OwnerName = o.Label
+			}
+		}
+		for _, r := range set.Rules { // Zoho cannot be asked just now
+			for _, o := range r.Then {
+				if then[i].OwnerName == "" && o.Do == routing.SetOwner && o.Owner == then[i].Owner {
+					then[i].OwnerName = o.OwnerName
+				}
+			}
+		}
+	}
 }
 
 func decimal(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -262,6 +263,12 @@ func (s *Server) dressRuleForm(c echo.Context, v *page.RuleForm, set routing.Set
 	if v.Stage != "" && v.Stage != routing.NextStage && !slices.Contains(names, v.Stage) {
 		v.Stages = append(v.Stages, ui.Option{Value: v.Stage, Label: "To " + v.Stage})
 	}
+	v.Owners = append([]ui.Option{{Value: "", Label: "As Zoho and the mapping say"}}, s.recordOwners(c)...)
+	if i := slices.IndexFunc(v.Owners, func(o ui.Option) bool { return o.Value == v.Owner }); i >= 0 && v.Owner != "" {
+		v.OwnerName = v.Owners[i].Label
+	} else if i < 0 {
+		v.Owners = append(v.Owners, ui.Option{Value: v.Owner, Label: cmp.Or(v.OwnerName, "The user "+v.Owner)})
+	}
 	v.ListNames = []ui.Option{{Value: "", Label: "Anything"}}
 	for _, l := range set.Phrases {
 		v.ListNames = append(v.ListNames, ui.Option{Value: l.Name, Label: l.Label})
@@ -273,10 +280,15 @@ func (s *Server) saveRule(c echo.Context) error {
 	id := c.Param("id")
 	var before routing.Set
 	var form page.RuleForm
+	var owners []ui.Option
+	if c.FormValue("owner") != "" {
+		owners = s.recordOwners(c)
+	}
 	err := s.changeRules(c, func(set *routing.Set) (string, error) {
 		before = routing.Set{Version: set.Version, Rules: slices.Clone(set.Rules), Phrases: set.Phrases}
 		var r routing.Rule
 		form, r = readRuleForm(c, id, *set)
+		nameOwner(r.Then, owners, *set)
 		if len(form.Problems) > 0 {
 			return "", fault.New(fault.Invalid, "Some answers need another look.")
 		}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,52 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 	})
 }
 
+// everythingForm is a rule that does all that a form can say.
+func everythingForm(version string) url.Values {
+	return url.Values{"version": {version}, "name": {"Everything"}, "match": {"all"}, "days": {"30"}, "answer_op": {"is"}, "does": {"deal"}, "within": {"14"}, "account": {"1"},
+		"stage": {"next"}, "task": {"Send the quote"}, "task_days": {"2"}, "tags": {"Hot, By phone"}, "tags_on": {"deal"}, "owner": {"5725767000000000102"},
+		"quiet": {"create_lead", "add_task"}}
+}
+
+func TestARulesFormSaysAllThatARuleCanDo(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	if p := owner.Post("/rules", everythingForm("0")); p.Status != 303 {
+		t.Fatalf("%d\n%s", p.Status, p.Body)
+	}
+	added := liveRules(t, owner).Rules[2]
+	want := []routing.Outcome{
+		{Do: routing.CreateDeal, Within: 14, Account: true, Quiet: true}, {Do: routing.LogCall, On: "deal"}, {Do: routing.MoveStage, Stage: "next"},
+		{Do: routing.AddTask, Subject: "Send the quote", Days: 2, Quiet: true}, {Do: routing.AddTags, On: "deal", Tags: []string{"Hot", "By phone"}},
+		{Do: routing.SetOwner, Owner: "5725767000000000102"},
+	}
+	if !reflect.DeepEqual(added.Then, want) {
+		t.Errorf("saved %+v", added.Then)
+	}
+	shown := owner.Get("/rules/" + added.ID).Body
+	again := everythingForm("1")
+	for name, values := range again {
+		for _, v := range values {
+			if name != "version" && name != "days" && !strings.Contains(shown, `value="`+v+`"`) {
+				t.Errorf("the form does not show %s %q", name, v)
+			}
+		}
+	}
+	if p := owner.Post("/rules/"+added.ID, again); p.Status != 303 || !reflect.DeepEqual(liveRules(t, owner).Rules[2].Then, want) {
+		t.Errorf("saved again %d: %+v", p.Status, liveRules(t, owner).Rules[2].Then)
+	}
+	for field, c := range map[string]struct{ value, problem string }{
+		"task_days": {"soon", "Enter 0 to 90 business days."}, "tags": {strings.Repeat("x", 26), "cannot be a tag"}, "does": {"ignore", "writes nothing to Zoho"},
+	} {
+		bad := everythingForm("2")
+		bad.Set(field, c.value)
+		if p := owner.Post("/rules/"+added.ID, bad); p.Status != 422 || !strings.Contains(p.Body, c.problem) || !strings.Contains(p.Body, "Send the quote") {
+			t.Errorf("%s: %d", field, p.Status)
+		}
+	}
+}
+
 func mappingForm(rows []mapping.Row, version string) url.Values {
 	form := url.Values{"version": {version}, "act": {"save"}}
 	for _, r := range rows {
@@ -151,6 +198,20 @@ func TestAMappingIsEditedCheckedAndSaved(t *testing.T) {
 		t.Fatalf("save: %d\n%s", p.Status, p.Body)
 	}
 	saved := liveMapping(t, owner).Modules["Leads"]
+	t.Run("each row says how it writes into a record that exists", func(t *testing.T) {
+		contacts := mappingForm([]mapping.Row{{Field: "Description", Value: "{{ call_summary }}"}, {Field: "Title", Value: "Buyer"}}, "1")
+		contacts.Set("mode.Description", "append")
+		contacts.Set("mode.Title", "never")
+		contacts.Set("act", "preview")
+		if p := owner.Post("/mapping/Contacts", contacts); p.Status != 200 || !strings.Contains(p.Body, `<option value="append" selected`) || !strings.Contains(p.Body, `<option value="never" selected`) {
+			t.Errorf("%d", p.Status)
+		}
+		contacts = mappingForm([]mapping.Row{{Field: "Email", Value: "{{ email }}"}}, "1")
+		contacts.Set("mode.Email", "append")
+		if p := owner.Post("/mapping/Contacts", contacts); p.Status != 422 || !strings.Contains(p.Body, "a line cannot be added to it") {
+			t.Errorf("%d", p.Status)
+		}
+	})
 	if len(saved) != len(rows) || saved[7].Value != "Interest: {{ product_interest }}\n{{ call_summary }}" || saved[0] != rows[0] || !saved[5].AddToList {
 		t.Errorf("saved %+v", saved)
 	}
@@ -218,10 +279,12 @@ func signedIn(t *testing.T, s *servertest.Site) *browser.Browser {
 func TestRulesInABrowser(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	s.Owner("ann@acme.test").Post("/rules/lead/switch", url.Values{"version": {"0"}, "on": {"0"}})
+	owner := s.Owner("ann@acme.test")
+	owner.Post("/rules/lead/switch", url.Values{"version": {"0"}, "on": {"0"}})
+	owner.Post("/rules", everythingForm("1"))
 	b := signedIn(t, s)
 	for name, path := range map[string]string{
-		"rules-tried": "/rules?call=sample", "rule-new": "/rules/new", "rule-delete": "/rules/buying?confirm=delete",
+		"rules-tried": "/rules?call=sample", "rule-new": "/rules/new", "rule-everything": "/rules/" + liveRules(t, owner).Rules[2].ID, "rule-delete": "/rules/buying?confirm=delete",
 		"phrases": "/rules/phrases", "rule-versions": "/rules/versions",
 	} {
 		b.Check(name, s.URL+path)
@@ -234,7 +297,7 @@ func TestMappingInABrowser(t *testing.T) {
 	s.Owner("ann@acme.test")
 	b := signedIn(t, s)
 	for name, path := range map[string]string{
-		"mapping-leads": "/mapping/Leads?add=Industry#field-Industry", "mapping-calls": "/mapping/Calls", "mapping-contacts": "/mapping/Contacts",
+		"mapping-leads": "/mapping/Leads?add=Industry#field-Industry", "mapping-calls": "/mapping/Calls", "mapping-contacts": "/mapping/Contacts", "mapping-tasks": "/mapping/Tasks",
 		"mapping-versions": "/mapping/versions",
 	} {
 		b.Check(name, s.URL+path)

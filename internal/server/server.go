@@ -48,6 +48,7 @@ type Server struct {
 	Deps
 	echo     *echo.Echo
 	document []byte // OpenAPI, of the JSON API
+	users    users
 }
 
 // New builds the server. It listens to nothing yet: Handler is for an http.Server.
