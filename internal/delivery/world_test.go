@@ -43,7 +43,10 @@ type world struct {
 	log  *slog.Logger
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *world { t.Helper(); return newWorldAsking(t, nil) }
+
+// newWorldAsking is newWorld with an HTTP client for Zoho.
+func newWorldAsking(t testing.TB, asks *http.Client) *world {
 	t.Helper()
 	keys, err := seal.Parse(seal.Generate("test"))
 	if err != nil {
@@ -54,7 +57,7 @@ func newWorld(t testing.TB) *world {
 		w.log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
 	w.zoho.Control.Settings("", map[string]any{"search_index_lag_ms": 0})
-	client := zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres(w.zoho.URL)})
+	client := zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres(w.zoho.URL), HTTP: asks})
 	credentials, err := connection.SandboxClient(t.Context(), w.zoho.URL)
 	if err != nil {
 		t.Fatal(err)

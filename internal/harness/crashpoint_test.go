@@ -393,6 +393,7 @@ func TestKillAtEachCrashPointLosesNothingAndDoublesNothing(t *testing.T) {
 // the while (P18).
 func (w *sweep) sample() {
 	w.impatient = true
+	w.poison()
 	late := w.stop("worker", 2)
 	w.late = late.tenants
 	for _, p := range crashPoints {
@@ -436,6 +437,37 @@ func (w *sweep) full(visits int) {
 			}
 		}
 		w.judge(stopped.point)
+	}
+}
+
+// poison is a call at which the worker panics: it is tried three times and set aside, the process lives, and others go on.
+// Once it is sent again it arrives like any other (Q3).
+func (w *sweep) poison() {
+	before := w.c.Part("worker").PID()
+	work := w.round("worker", false)
+	ambush := w.c.Nemesis.Await("P10", 0)
+	w.send("worker", work[0], false)
+	for try := range 3 {
+		v, ok := w.await(ambush)
+		ambush.Forget()
+		if !ok {
+			w.t.Fatalf("the call was tried %d times", try)
+		}
+		ambush = w.c.Nemesis.AwaitAbout("P10", v.About) // it waits a second before it is tried again
+		v.Panic()
+		if try == 0 {
+			w.send("worker", work[2], false)
+		}
+	}
+	ambush.Forget()
+	var moved int
+	until(w.t, w.ctx, "the call set aside", func() (bool, error) {
+		var err error
+		moved, err = w.c.SendAgainSetAside(w.ctx, w.tenants["worker"])
+		return moved > 0, err
+	})
+	if process := w.c.Part("worker").Process; moved != 1 || process.PID() != before {
+		w.t.Errorf("%d calls set aside; the worker is %d, was %d", moved, process.PID(), before)
 	}
 }
 

@@ -224,7 +224,7 @@ func (s *System) compareTenant(ctx context.Context, v *Verdict, t Tenant, calls 
 }
 
 // SendAgainSetAside does what a person would: every call that waits for one because Zoho's answers got lost again and
-// again is sent again. It reports how many there were.
+// again, or because we could not work on it, is sent again. It reports how many there were.
 func (s *System) SendAgainSetAside(ctx context.Context, tenants []Tenant) (int, error) {
 	conn, err := s.Database(ctx)
 	if err != nil {
@@ -235,7 +235,7 @@ func (s *System) SendAgainSetAside(ctx context.Context, tenants []Tenant) (int, 
 	for _, t := range tenants {
 		keys[t.ID] = t.APIKey
 	}
-	rows, _ := conn.Query(ctx, `SELECT tenant_id::text, id::text FROM calls WHERE status = 'needs_attention' AND cause->>'code' = 'AGAIN'`)
+	rows, _ := conn.Query(ctx, `SELECT tenant_id::text, id::text FROM calls WHERE status = 'needs_attention' AND cause->>'code' IN ('AGAIN', 'OURS')`)
 	type waiting struct{ Tenant, ID string }
 	calls, err := pgx.CollectRows(rows, pgx.RowToStructByPos[waiting])
 	if err != nil {

@@ -377,3 +377,54 @@ func TestALoginThatOwnsTheSchemaIsConfinedAllTheSame(t *testing.T) {
 		})
 	}
 }
+
+// A migration that is cut off, wherever that is, ends well when it is run again.
+func TestAMigrationThatIsCutOffHalfWayEndsWellWhenItRunsAgain(t *testing.T) { // D3
+	t.Parallel()
+	ctx, db := context.Background(), pgtest.Empty(t)
+	proxy := pgtest.NewProxy(t, db.OwnerURL)
+	cut := 0
+	for room := 3000; ; room += 4000 { // bytes; a run from nothing passes about 200,000
+		proxy.Set(pgtest.Trouble{CutAfter: room})
+		err := postgres.Migrate(ctx, proxy.URL)
+		if err == nil {
+			break
+		}
+		cut++
+	}
+	if cut < 5 {
+		t.Errorf("cut off %d times only", cut)
+	}
+	if err := postgres.Migrate(ctx, db.OwnerURL); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := schema(t, db.SuperURL), schema(t, pgtest.NewDatabase(t).SuperURL); got != want {
+		t.Errorf("the schema is another one than that of a run which nobody cut off: %s, want %s", got, want)
+	}
+}
+
+// schema is all that the catalogue says of the tables, as one text.
+func schema(t *testing.T, url string) string {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	var text string
+	if err := conn.QueryRow(ctx, `
+		SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+			SELECT 'column ' || table_name || ' ' || ordinal_position || ' ' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '')
+			  FROM information_schema.columns WHERE table_schema = 'public'
+			UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public'
+			UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || ' ' || convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+			UNION ALL SELECT 'policy ' || tablename || ' ' || policyname || ' ' || COALESCE(qual, '') FROM pg_policies
+			UNION ALL SELECT 'function ' || proname || ' ' || prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+			UNION ALL SELECT 'grant ' || table_name || ' ' || grantee || ' ' || privilege_type FROM information_schema.table_privileges WHERE table_schema = 'public'
+			UNION ALL SELECT 'goose ' || version_id || ' ' || is_applied FROM goose_db_version
+		) AS said (line)`).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

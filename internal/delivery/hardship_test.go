@@ -1,0 +1,76 @@
+package delivery_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hookline/internal/call"
+	"hookline/internal/delivery"
+	"hookline/internal/postgres"
+	"hookline/internal/postgres/pgtest"
+	"hookline/internal/zoho/sandbox/sandboxtest"
+)
+
+// The worker's database answers late, then a few bytes at a time, then is cut off again and again in the middle of an answer.
+func TestASlowOrCutOffDatabaseLosesAndDoublesNothing(t *testing.T) { // F7; that no goroutine stays behind is TestMain's to say
+	t.Parallel()
+	s := newWorld(t).newShop()
+	proxy := pgtest.NewProxy(t, s.db.AppURL)
+	db, err := postgres.Open(context.Background(), postgres.Config{URL: proxy.URL, MaxConns: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	s.start(s.worker(func(d *delivery.Deps) { d.DB, d.Lease = db, 3*time.Second }))
+	var ids []call.ID
+	want := 0
+	for _, trouble := range []pgtest.Trouble{{Latency: 50 * time.Millisecond}, {BytesPerSecond: 20_000}} {
+		proxy.Set(trouble)
+		for range 2 {
+			want++
+			ids = append(ids, s.receive(from(number(want))))
+		}
+		s.untilSettled(ids...)
+	}
+	for _, room := range []int{2_000, 7_000, 12_000, 20_000, 30_000} {
+		before := proxy.Cuts()
+		proxy.Set(pgtest.Trouble{CutAfter: room})
+		want++
+		ids = append(ids, s.receive(from(number(want))))
+		s.until("the database cut off", func() bool { return proxy.Cuts() > before })
+	}
+	s.untilSettled(ids...)
+	s.holds(map[string]int{"Leads": want, "Calls": want})
+	s.logIsTrue(ids...)
+}
+
+// Two workers whose clocks are twenty minutes apart, one of them stepping back: what is due when is for the database's clock
+// to say, so nothing is done twice, left, or out of order.
+func TestWorkersWithWrongClocksLoseAndDoubleNothing(t *testing.T) { // D4
+	t.Parallel()
+	s := newWorld(t).newShop()
+	var off atomic.Int64
+	off.Store(int64(10 * time.Minute))
+	for _, now := range []func() time.Time{
+		func() time.Time { return time.Now().Add(time.Duration(off.Load())) },
+		func() time.Time { return time.Now().Add(-10 * time.Minute) },
+	} {
+		s.start(s.worker(func(d *delivery.Deps) { d.Now, d.Slice.Calls = now, 3 }))
+	}
+	s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: writeOf("Calls"), Times: 1, Kind: "reset", Effect: "after"},
+		sandboxtest.Fault{Match: writeOf("Calls"), Skip: 3, Times: 1, Kind: "status", Status: 500, Effect: "none"})
+	var ids []call.ID
+	for i := range 12 {
+		if i == 6 {
+			off.Store(int64(-time.Hour))
+		}
+		c := from(number(i % 3))
+		c.StartedAt = c.StartedAt.Add(time.Duration(i) * time.Minute)
+		ids = append(ids, s.receive(c))
+	}
+	s.untilSettled(ids...)
+	s.holds(map[string]int{"Leads": 3, "Calls": 12})
+	s.logIsTrue(ids...)
+}
