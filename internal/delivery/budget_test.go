@@ -45,7 +45,9 @@ func TestWhenCreditsRunLowWhatMattersLeastWaitsFirst(t *testing.T) {
 
 	s.spend(limit, 2*time.Hour)
 	last := s.receive(from("+14155551003"))
-	s.until("the lane is held", func() bool { return value[string](s, `SELECT hold FROM lanes WHERE tenant_id = $1`, s.tenant.UUID()) == delivery.HoldLimit })
+	s.until("the lane is held", func() bool {
+		return value[string](s, `SELECT hold FROM lanes WHERE tenant_id = $1`, s.tenant.UUID()) == delivery.HoldLimit
+	})
 	if detail := value[string](s, `SELECT hold_detail FROM lanes WHERE tenant_id = $1`, s.tenant.UUID()); !strings.Contains(detail, "become free at") {
 		t.Errorf("the hold says: %s", detail)
 	}

@@ -21,7 +21,7 @@ type write struct {
 // record stores what one writes, and counts the credits used, in a transaction of the lane's holder. It returns when
 // that is committed. A write that fails leaves those that it shared the transaction with untouched.
 func (w *Worker) record(l *lane, org string, one *write) error {
-	return l.writes.ask(one, func(batch []*write) []error {
+	return l.writes.ask(one, func(batch []*write, _ error) []error {
 		errs := make([]error, len(batch))
 		err := w.commit(l, org, batch)
 		for i := range batch {

@@ -71,6 +71,7 @@ func (d *desk) run() time.Duration {
 		for d.stop == nil && len(d.ready) > 0 && d.mayBegin() {
 			d.begin()
 		}
+		d.l.crowded.Store(len(d.ready) > 0)
 		if d.running == 0 {
 			if d.stop != nil {
 				return d.stop.due

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,6 +36,7 @@ type lane struct {
 	people map[string]chan struct{} // Contacts of calls in hand, by id; closed when the call is over
 
 	gate    gate
+	crowded atomic.Bool // more calls are ready than may be run
 	budget  budget
 	sharing sharing
 	writes  together[*write, error]

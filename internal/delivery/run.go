@@ -22,11 +22,12 @@ import (
 
 // run is one call's story while it is told.
 type run struct {
-	w   *Worker
-	l   *lane
-	set *setting
-	job *job
-	api *zoho.API
+	w      *Worker
+	l      *lane
+	set    *setting
+	job    *job
+	api    *zoho.API
+	inTurn *zoho.API // the same for requests whose turn it is already
 
 	rules      routing.Set
 	mappings   mapping.Set
@@ -58,7 +59,8 @@ const (
 // tell tells a call's story from wherever it stands to its end, or to the point where it has to wait.
 func (w *Worker) tell(l *lane, set *setting, j *job) end {
 	r := &run{w: w, l: l, set: set, job: j, rules: set.rules, mappings: set.mappings}
-	r.api = w.Connections.API(l.tenant, r.observe).Through(l.turn)
+	r.inTurn = w.Connections.API(l.tenant, r.observe)
+	r.api = r.inTurn.Through(l.turn)
 	defer r.leave()
 
 	if e, waits := r.awaits(); waits {

@@ -27,7 +27,7 @@ type sharing struct {
 // atShape is how many requests of one shape are under way before others wait and go together.
 const atShape = 2
 
-func of[Q, A any](s *sharing, all *map[string]*together[Q, A], shape string, joins func([]Q, Q) bool) *together[Q, A] {
+func of[Q, A any](s *sharing, all *map[string]*together[Q, A], shape string, make func() *together[Q, A]) *together[Q, A] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if *all == nil {
@@ -35,7 +35,8 @@ func of[Q, A any](s *sharing, all *map[string]*together[Q, A], shape string, joi
 	}
 	g := (*all)[shape]
 	if g == nil {
-		g = &together[Q, A]{most: atShape, joins: joins}
+		g = make()
+		g.most = atShape
 		(*all)[shape] = g
 	}
 	return g
@@ -66,10 +67,15 @@ func (a asker) Look(_ context.Context, l zoho.Look) ([]zoho.Record, bool, error)
 func (a asker) ask(q lookUp) lookedUp {
 	l := a.r.l
 	if a.r.job.tries > 0 {
-		return q.alone() // its failures shall be nobody else's
+		return q.alone(a.r.api) // its failures shall be nobody else's
 	}
-	group := of(&l.sharing, &l.sharing.looks, q.look.Shape(), func(batch []lookUp, q lookUp) bool {
-		return len(valuesOf(append(slices.Clip(batch), q))) <= q.look.Most()
+	group := of(&l.sharing, &l.sharing.looks, q.look.Shape(), func() *together[lookUp, lookedUp] {
+		return &together[lookUp, lookedUp]{
+			joins: func(batch []lookUp, q lookUp) bool {
+				return len(valuesOf(append(slices.Clip(batch), q))) <= q.look.Most()
+			},
+			enter: func() (func(), error) { return l.turn(l.ctx, true) },
+		}
 	})
 	return group.ask(q, a.r.w.lookUpAll)
 }
@@ -94,16 +100,16 @@ func (a asker) Get(ctx context.Context, module, id string, fields []string) (zoh
 	return nil, false, out.err
 }
 
-func (q lookUp) alone() (out lookedUp) {
+func (q lookUp) alone(api *zoho.API) (out lookedUp) {
 	if q.id != "" {
-		rec, found, err := q.r.api.Get(q.r.l.ctx, q.look.From, q.id, nil)
+		rec, found, err := api.Get(q.r.l.ctx, q.look.From, q.id, nil)
 		if found {
 			out.records = []zoho.Record{rec}
 		}
 		out.whole, out.err = true, err
 		return out
 	}
-	out.records, out.whole, out.err = q.r.api.Look(q.r.l.ctx, q.look)
+	out.records, out.whole, out.err = api.Look(q.r.l.ctx, q.look)
 	return out
 }
 
@@ -120,9 +126,15 @@ func valuesOf(batch []lookUp) []string {
 }
 
 // lookUpAll asks for all of the batch by one query. An answer that is cut off at Zoho's most settles nobody's question.
-func (w *Worker) lookUpAll(batch []lookUp) []lookedUp {
+func (w *Worker) lookUpAll(batch []lookUp, err error) []lookedUp {
 	out := make([]lookedUp, len(batch))
 	defer panicked(func(i int, err error) { out[i] = lookedUp{err: err} }, len(out))
+	if err != nil {
+		for i := range out {
+			out[i].err = err
+		}
+		return out
+	}
 	alone := len(batch) == 1
 	if !alone {
 		wide := batch[0].look
@@ -137,7 +149,7 @@ func (w *Worker) lookUpAll(batch []lookUp) []lookedUp {
 	}
 	if alone {
 		for i, q := range batch {
-			out[i] = q.alone()
+			out[i] = q.alone(q.r.inTurn)
 		}
 	}
 	return out
@@ -177,23 +189,30 @@ type created struct {
 func (r *run) create(d *delivery, rec zoho.Record, opts zoho.WriteOptions) (zoho.Result, error) {
 	q := creation{r, d, rec, opts}
 	if d.lost > 0 || d.looks > 0 || r.job.tries > 0 {
-		out := q.alone()
+		out := q.alone(r.api)
 		return out.result, out.err
 	}
 	shape, err := json.Marshal([]any{d.draft.Module, opts})
 	if err != nil {
 		return zoho.Result{}, &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
 	}
-	group := of(&r.l.sharing, &r.l.sharing.creates, string(shape), func(batch []creation, q creation) bool { return len(batch) < zoho.MaxBatch })
+	l := r.l
+	group := of(&l.sharing, &l.sharing.creates, string(shape), func() *together[creation, created] {
+		return &together[creation, created]{
+			joins: func(batch []creation, _ creation) bool { return len(batch) < zoho.MaxBatch },
+			enter: func() (func(), error) { return l.turn(l.ctx, false) },
+			full:  zoho.MaxBatch, crowded: l.crowded.Load,
+		}
+	})
 	out := group.ask(q, r.w.createAll)
 	return out.result, out.err
 }
 
-func (q creation) alone() created {
+func (q creation) alone(api *zoho.API) created {
 	if err := q.r.l.mayWrite(); err != nil {
 		return created{err: err}
 	}
-	results, err := q.r.api.Create(q.r.l.ctx, q.d.draft.Module, []zoho.Record{q.rec}, q.opts)
+	results, err := api.Create(q.r.l.ctx, q.d.draft.Module, []zoho.Record{q.rec}, q.opts)
 	if err != nil {
 		return created{err: err}
 	}
@@ -202,18 +221,21 @@ func (q creation) alone() created {
 
 // createAll makes all records of the batch by one insert. Zoho answers each of them; where it refuses the request as a
 // whole for what one of them may be to blame, nothing was written, and each is sent alone.
-func (w *Worker) createAll(batch []creation) []created {
+func (w *Worker) createAll(batch []creation, err error) []created {
 	out := make([]created, len(batch))
 	defer panicked(func(i int, err error) { out[i] = created{err: err} }, len(out))
+	l, module := batch[0].r.l, batch[0].d.draft.Module
+	if err == nil {
+		err = l.mayWrite()
+	}
+	if err != nil {
+		for i := range out {
+			out[i].err = err
+		}
+		return out
+	}
 	alone := len(batch) == 1
 	if !alone {
-		l, module := batch[0].r.l, batch[0].d.draft.Module
-		if err := l.mayWrite(); err != nil {
-			for i := range out {
-				out[i].err = err
-			}
-			return out
-		}
 		var records []zoho.Record
 		for _, q := range batch {
 			records = append(records, q.rec)
@@ -231,7 +253,7 @@ func (w *Worker) createAll(batch []creation) []created {
 	}
 	if alone {
 		for i, q := range batch {
-			out[i] = q.alone()
+			out[i] = q.alone(q.r.inTurn)
 		}
 	}
 	return out
@@ -267,10 +289,10 @@ func ofOneAlone(err error) bool {
 	return false
 }
 
-// sharedAPI is the lane's API for a request of several calls; exchanges gives what was exchanged.
+// sharedAPI is the lane's API for a request of several calls whose turn it is; exchanges gives what was exchanged.
 func (w *Worker) sharedAPI(l *lane) (api *zoho.API, exchanges func() []zoho.Exchange) {
 	var seen []zoho.Exchange
-	api = w.Connections.API(l.tenant, func(e zoho.Exchange) { seen = append(seen, e) }).Through(l.turn)
+	api = w.Connections.API(l.tenant, func(e zoho.Exchange) { seen = append(seen, e) })
 	return api, func() []zoho.Exchange { return seen }
 }
 

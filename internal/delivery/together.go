@@ -1,17 +1,25 @@
 package delivery
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // together gathers what the runs of a lane ask for at the same moment: who comes while few are under way goes at once,
 // who comes while many are waits and goes with the others. So nothing is slower where there is little to do, and much
 // costs less where there is much.
 type together[Q, A any] struct {
-	most  int                       // batches under way at once
-	joins func(batch []Q, q Q) bool // nil: everything that waits goes in one batch
+	most  int                              // batches under way at once
+	joins func(batch []Q, q Q) bool        // nil: everything that waits goes in one batch
+	enter func() (leave func(), err error) // nil: a batch goes as soon as it is made; else it is made when this returns
+
+	full    int         // so many need no longer wait for more
+	crowded func() bool // nil: never; else while it holds a batch waits for more, but not longer than linger
 
 	mu       sync.Mutex
 	waiting  []*asked[Q, A]
 	underWay int
+	came     chan struct{} // one note that more waits
 }
 
 type asked[Q, A any] struct {
@@ -19,39 +27,82 @@ type asked[Q, A any] struct {
 	answer chan A
 }
 
-// ask gives the answer to q. The answer function gets a batch, in order of arrival, and answers each of it.
-func (g *together[Q, A]) ask(q Q, answer func(batch []Q) []A) A {
+// linger is how long a batch waits for more at most.
+const linger = time.Second
+
+// ask gives the answer to q. The answer function gets a batch, in order of arrival, and answers each of it; err is what
+// keeps the batch from going at all.
+func (g *together[Q, A]) ask(q Q, answer func(batch []Q, err error) []A) A {
 	mine := &asked[Q, A]{q: q, answer: make(chan A, 1)}
 	g.mu.Lock()
+	if g.came == nil {
+		g.came = make(chan struct{}, 1)
+	}
 	g.waiting = append(g.waiting, mine)
 	if g.underWay < g.most {
 		g.underWay++
 		go g.serve(answer)
 	}
 	g.mu.Unlock()
+	select {
+	case g.came <- struct{}{}:
+	default:
+	}
 	return <-mine.answer
 }
 
-func (g *together[Q, A]) serve(answer func([]Q) []A) {
-	for batch := g.next(); batch != nil; batch = g.next() {
+func (g *together[Q, A]) serve(answer func([]Q, error) []A) {
+	for {
+		g.gather()
+		leave, err := func() {}, error(nil)
+		if g.enter != nil {
+			leave, err = g.enter()
+		}
+		batch := g.next()
 		qs := make([]Q, len(batch))
 		for i, one := range batch {
 			qs[i] = one.q
 		}
-		for i, a := range answer(qs) {
-			batch[i].answer <- a
+		if len(batch) > 0 {
+			for i, a := range answer(qs, err) {
+				batch[i].answer <- a
+			}
+		}
+		if err == nil {
+			leave()
+		}
+		if len(batch) == 0 {
+			return
 		}
 	}
 }
 
-// next takes the oldest that waits, and what may go with it; nil ends the one who serves.
+// gather waits for more while the lane is crowded.
+func (g *together[Q, A]) gather() {
+	if g.crowded == nil {
+		return
+	}
+	over := time.NewTimer(linger)
+	defer over.Stop()
+	for {
+		g.mu.Lock()
+		n := len(g.waiting)
+		g.mu.Unlock()
+		if n == 0 || n >= g.full || !g.crowded() {
+			return
+		}
+		select {
+		case <-g.came:
+		case <-over.C:
+			return
+		}
+	}
+}
+
+// next takes the oldest that waits, and what may go with it; nothing ends the one who serves.
 func (g *together[Q, A]) next() []*asked[Q, A] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.underWay--
-		return nil
-	}
 	var batch, rest []*asked[Q, A]
 	var qs []Q
 	for _, one := range g.waiting {
@@ -62,5 +113,8 @@ func (g *together[Q, A]) next() []*asked[Q, A] {
 		batch, qs = append(batch, one), append(qs, one.q)
 	}
 	g.waiting = rest
+	if len(batch) == 0 {
+		g.underWay--
+	}
 	return batch
 }

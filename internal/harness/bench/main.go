@@ -32,14 +32,16 @@ func main() {
 	e2eFor := flag.Duration("e2e", 15*time.Second, "how long calls are sent end to end")
 	tenants := flag.Int("tenants", 20, "tenants that the calls belong to")
 	latency := flag.Int("latency", 80, "milliseconds that the sandbox takes for a request")
+	waiting := flag.Int("waiting", 1000, "calls that wait when the credits of a backlog are measured; 0: that is all that is left out")
+	only := flag.Bool("credits", false, "measure the credits alone")
 	flag.Parse()
-	if err := run(*intakeFor, *conns, *rate, *e2eFor, *tenants, *latency); err != nil {
+	if err := run(*intakeFor, *conns, *rate, *e2eFor, *tenants, *latency, *waiting, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(intakeFor time.Duration, conns, rate int, e2eFor time.Duration, tenants, latency int) error {
+func run(intakeFor time.Duration, conns, rate int, e2eFor time.Duration, tenants, latency, waiting int, only bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "hl-")
@@ -75,6 +77,11 @@ func run(intakeFor time.Duration, conns, rate int, e2eFor time.Duration, tenants
 	_, rss := harness.CPU(p.PID())
 	fmt.Printf("memory at rest                  %8.1f MiB\n", float64(rss)/(1<<20))
 
+	if waiting > 0 {
+		if err := credits(ctx, s, waiting, 20, latency); err != nil || only {
+			return err
+		}
+	}
 	var all []harness.Tenant
 	for i := range tenants {
 		t, err := s.AddTenant(ctx, "Bench "+strconv.Itoa(i))
