@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -9,8 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/connection"
 	"hookline/internal/postgres/pgtest"
 	"hookline/internal/tenant"
+	"hookline/internal/zoho/sandbox/sandboxtest"
 )
 
 func TestHousekeepingForgetsWhatIsAMonthOldOfEveryTenant(t *testing.T) {
@@ -58,5 +62,46 @@ func TestHousekeepingForgetsWhatIsAMonthOldOfEveryTenant(t *testing.T) {
 		if err != nil || raw != 1 || exchanges != 1 {
 			t.Errorf("%d raw events and %d exchanges are kept, %v; want those of a day ago", raw, exchanges, err)
 		}
+	}
+}
+
+func TestWatchReadsTheFieldsOfEveryConnectedTenant(t *testing.T) {
+	t.Parallel()
+	w, out, _ := commandWorld(t, "HOOKLINE_SANDBOX_URL", sandboxtest.New(t).URL)
+	for _, connect := range []bool{true, false, true} {
+		create := &tenantCreate{Name: "Acme", Owner: fmt.Sprintf("o%d@example.com", out.Len()), Password: "a long enough pass phrase", Provider: "native", Country: "US", Zone: "UTC",
+			ConnectSandbox: connect, Edition: "enterprise"}
+		if err := create.Run(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := withDatabase(w, func(ctx context.Context, c config, d database) error {
+		p, err := wire(ctx, c, d, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		if err := (&watch{parts: p}).Work(ctx, nil); err != nil {
+			return err
+		}
+		ids, err := account.Tenants(ctx, p.db)
+		if err != nil {
+			return err
+		}
+		read := 0
+		for _, id := range ids {
+			known, err := p.connections.Known(ctx, id)
+			if err != nil {
+				return err
+			}
+			read += len(known)
+		}
+		if read != 2*len(connection.InUse) {
+			t.Errorf("%d modules of two tenants are known", read)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
