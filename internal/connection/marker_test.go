@@ -139,6 +139,10 @@ func TestTheProbeFindsWhatTheEditionHas(t *testing.T) {
 			t.Errorf("in Professional: %+v", a)
 		}
 	}
+	w.control(http.MethodPost, "/_sandbox/settings?org="+c.OrgID, map[string]any{"blueprint": map[string]string{"Deals": "Stage"}}, nil)
+	w.control(http.MethodPost, "/_sandbox/records/Deals?org="+c.OrgID, map[string]any{"data": []map[string]any{
+		{"Deal_Name": "Fifty seats", "Stage": "Qualification", "Pipeline": "Standard (Standard)", "Closing_Date": "2026-12-31"},
+	}}, nil)
 	w.control(http.MethodPost, "/_sandbox/faults?org="+c.OrgID, []map[string]any{
 		{"match": map[string]string{"path": "/crm/v8/settings/automation/assignment_rules"}, "kind": "status", "status": 400,
 			"body": `{"code":"FEATURE_NOT_SUPPORTED","details":{},"message":"Assignment rules not supported for current edition","status":"error"}`},
@@ -146,8 +150,8 @@ func TestTheProbeFindsWhatTheEditionHas(t *testing.T) {
 	if err := w.link.Probe(t.Context(), w.tenant); err != nil {
 		t.Fatal(err)
 	}
-	if a := w.get().Abilities; len(a) != 2 || a[0].Has || !a[0].Known || !a[1].Has {
-		t.Errorf("without assignment rules: %+v", a)
+	if a := w.get().Abilities; len(a) != 2 || a[0].Has || !a[0].Known || a[1].Words != "a Deal is in one: its Stage moves by transitions" {
+		t.Errorf("without assignment rules, with a Deal in a Blueprint: %+v", a)
 	}
 }
 

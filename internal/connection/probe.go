@@ -40,7 +40,7 @@ type Ability struct {
 }
 
 // Probe asks Zoho, module by module, what the link may do, and what the edition has, and keeps the answers. Creating and
-// updating are read from the profile's permissions and the granted scopes: nothing is written to find out. Ten credits.
+// updating are read from the profile's permissions and the granted scopes: nothing is written to find out. Ten credits, and one more where there is a Deal.
 func (c *Connections) Probe(ctx context.Context, t tenant.ID) error {
 	linked, err := c.Get(ctx, t)
 	if err != nil {
@@ -57,8 +57,12 @@ func (c *Connections) Probe(ctx context.Context, t tenant.ID) error {
 		if err != nil {
 			return err
 		}
+		deal := ""
 		for _, name := range probed {
-			_, err := api.Peek(ctx, name)
+			seen, err := api.Peek(ctx, name)
+			if name == "Deals" && len(seen) > 0 {
+				deal = seen[0].ID()
+			}
 			if e, ok := errors.AsType[*zoho.Error](err); err != nil && (!ok || !tells(e.Class)) {
 				return err
 			}
@@ -68,7 +72,11 @@ func (c *Connections) Probe(ctx context.Context, t tenant.ID) error {
 		if e, ok := errors.AsType[*zoho.Error](err); err != nil && (!ok || !tells(e.Class)) {
 			return err
 		}
-		abilities = []Ability{assignment(rules, err), blueprint(modules)}
+		process, asked := zoho.Blueprint{}, error(nil)
+		if deal != "" {
+			process, asked = api.Blueprint(ctx, "Deals", deal)
+		}
+		abilities = []Ability{assignment(rules, err), blueprint(modules, process, asked)}
 		return nil
 	})
 	if err != nil {
@@ -114,14 +122,21 @@ func assignment(rules []zoho.AssignmentRule, err error) Ability {
 	return a
 }
 
-// blueprint is what Zoho says of Deals among its modules.
-func blueprint(modules []zoho.Module) Ability {
-	for _, m := range modules {
-		if m.APIName == "Deals" && m.Blueprint {
-			return Ability{Name: "Blueprint", Known: true, Has: true, Words: "Deals can be in one: their stage then moves by its transitions"}
-		}
+// blueprint is what a Deal's own Blueprint tells, and what Zoho says of Deals among its modules.
+func blueprint(modules []zoho.Module, process zoho.Blueprint, err error) Ability {
+	a := Ability{Name: "Blueprint", Known: true}
+	e, refused := errors.AsType[*zoho.Error](err)
+	switch {
+	case err == nil && process.Field != "":
+		a.Has, a.Words = true, "a Deal is in one: its "+process.Field+" moves by transitions"
+	case refused && e.Class == zoho.Unsupported, !slices.ContainsFunc(modules, func(m zoho.Module) bool { return m.APIName == "Deals" && m.Blueprint }):
+		a.Words = "not for Deals in this edition"
+	case refused && e.Class == zoho.RecordState:
+		a.Has, a.Words = true, "Deals can be in one; the one looked at is not"
+	default:
+		a.Has, a.Words = true, "Deals can be in one"
 	}
-	return Ability{Name: "Blueprint", Known: true, Words: "not for Deals in this edition"}
+	return a
 }
 
 // tells reports whether a refusal says something about rights, and not about the moment.
