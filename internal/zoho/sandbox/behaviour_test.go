@@ -728,11 +728,22 @@ func TestBehaviour38ConversionHappensOnce(t *testing.T) {
 	path := "/crm/v8/Leads/" + id + "/actions/convert"
 	c.do("GET", "/crm/v8/Leads/"+id+"/__conversion_options", nil).wants(200)
 	c.do("POST", path, data(object{"Deals": object{"Deal_Name": "x", "Closing_Date": "2026-12-31", "Pipeline": "Standard (Standard)", "Stage": "Nowhere"}})).refuses("MAPPING_MISMATCH", "Stage")
-	r := c.do("POST", path, data(object{"Deals": object{"Deal_Name": "x", "Closing_Date": "2026-12-31", "Pipeline": "Standard (Standard)", "Stage": "Qualification"}})).wants(200)
+	c.upload("/crm/v8/Leads/"+id+"/Attachments", "call.mp3", "ring").wants(200)
+	r := c.do("POST", path, data(object{
+		"Deals":               object{"Deal_Name": "x", "Closing_Date": "2026-12-31", "Pipeline": "Standard (Standard)", "Stage": "Qualification"},
+		"move_attachments_to": object{"api_name": "Deals"}, "carry_over_tags": object{"Deals": []string{"Hookline"}},
+	})).wants(200)
 	contact := r.text("data", 0, "details", "Contacts", "id")
 	if contact == "" || r.text("data", 0, "details", "Accounts", "name") != "ABC Corp" || r.text("data", 0, "details", "Deals", "id") == "" ||
 		r.text("data", 0, "message") != "The record has been converted successfully" {
 		t.Fatalf("convert: %s", r.raw)
+	}
+	made := r.text("data", 0, "details", "Deals", "id")
+	if got := c.do("GET", "/crm/v8/Deals/"+made+"/Attachments?fields=File_Name", nil).wants(200); got.text("data", 0, "File_Name") != "call.mp3" {
+		t.Fatalf("the lead's file did not move along: %s", got.raw)
+	}
+	if got := c.get("Deals", made).text("data", 0, "Tag", 0, "name"); got != "Hookline" {
+		t.Fatalf("the lead's tag was not carried over: %q", got)
 	}
 	c.do("POST", path, data(object{})).flat(400, "ID_ALREADY_CONVERTED")
 	c.do("PUT", "/crm/v8/Leads/"+id, data(object{"Phone": "1234567"})).refuses("CONVERTED_RECORD", "")

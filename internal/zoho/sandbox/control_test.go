@@ -69,6 +69,8 @@ func TestBehaviour41FaultsOnDemand(t *testing.T) {
 		if r := c.do("GET", "/crm/v8/settings/modules", nil).wants(502); !strings.Contains(r.header.Get("Content-Type"), "html") {
 			t.Errorf("502 is %s", r.header.Get("Content-Type"))
 		}
+		ctl.Faults(c.org, sandboxtest.Fault{Match: sandboxtest.Match{Path: "/crm/v8/users"}, Kind: "status", Status: 503, Times: 1})
+		c.do("GET", "/crm/v8/users", nil).flat(503, "SERVICE_UNAVAILABLE")
 		if r := c.do("GET", "/crm/v8/org", nil).wants(503); r.raw != "busy" || r.header.Get("Retry-After") != "7" {
 			t.Errorf("503: %s", r.raw)
 		}
@@ -294,7 +296,7 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open := func(t *testing.T) *sandboxtest.Server { return sandboxtest.Start(t, sandbox.Options{Dir: dir}) }
-	var org, gone, contact string
+	var org, gone, contact, kept string
 	var tokens sandboxtest.Tokens
 	var lines int
 	var record string
@@ -307,6 +309,13 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 		gone = c.create("Leads", lead("Gone"))
 		c.do("DELETE", "/crm/v8/Leads/"+gone, nil).wants(200)
 		c.create("Calls", call(object{"Hookline_Ref": "hk-1", "What_Id": object{"id": id}, "$se_module": "Leads"}))
+		c.do("POST", "/crm/v8/settings/fields?module=Deals", newFields(object{"field_label": "Own", "data_type": "text", "unique": true})).wants(201)
+		d := deal("kept")
+		d["Own"] = "o-1"
+		kept = c.create("Deals", d)
+		s.Control.Patch(c.org, "Deals", kept, sandboxtest.Record{"$locked": true})
+		c.upload("/crm/v8/Deals/"+kept+"/Attachments", "call.mp3", "ring").wants(200)
+		c.do("POST", "/crm/v8/actions/watch", object{"watch": []object{{"channel_id": "7", "events": []string{"Tasks.create"}, "notify_url": "http://127.0.0.1:9/told"}}}).wants(201)
 		contact, _ = s.Control.Convert(c.org, id)
 		record = c.get("Leads", id).raw
 		org, tokens = c.org, c.tokens
@@ -337,6 +346,15 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 				t.Errorf("contact: %s", r.raw)
 			}
 			c.do("POST", "/crm/v8/Calls", data(call(object{"Hookline_Ref": "hk-1"}))).refuses("DUPLICATE_DATA", "Hookline_Ref")
+			d := deal("y")
+			d["Own"] = "O-1"
+			c.do("POST", "/crm/v8/Deals", data(d)).refuses("DUPLICATE_DATA", "Own")
+			c.do("PUT", "/crm/v8/Deals/"+kept, data(object{"Amount": 1})).refuses("RECORD_LOCKED", "")
+			file := c.do("GET", "/crm/v8/Deals/"+kept+"/Attachments?fields=File_Name", nil).wants(200).text("data", 0, "id")
+			if r := c.do("GET", "/crm/v8/Deals/"+kept+"/Attachments/"+file, nil).wants(200); r.raw != "ring" {
+				t.Errorf("the file: %q", r.raw)
+			}
+			c.do("GET", "/crm/v8/actions/watch?channel_id=7", nil).wants(200)
 			if id := c.create("Leads", lead("New")); id <= gone {
 				t.Errorf("id %s was given before", id)
 			}

@@ -169,6 +169,24 @@ func (s *Sandbox) convertLead(q *request, lead *record, in map[string]any) answe
 	}
 	s.revise(q, lead, changes, "converted")
 	s.moveActivities(q, lead.ID, contact, made)
+	files := ref{"Contacts", contact.ID}
+	if to, ok := in["move_attachments_to"].(map[string]any); ok {
+		switch {
+		case to["api_name"] == "Deals" && made != nil:
+			files = ref{"Deals", made.ID}
+		case to["api_name"] == "Accounts" && account != nil:
+			files = ref{"Accounts", account.ID}
+		}
+	}
+	for _, r := range o.attached(lead.ID) {
+		s.revise(q, r, map[string]any{"Parent_Id": files, "$se_module": files.Module}, "updated")
+	}
+	tags, _ := in["carry_over_tags"].(map[string]any)
+	for _, r := range []*record{contact, account, made} {
+		if r != nil && tags[r.Module] != nil {
+			s.carryTags(q, r, tags[r.Module])
+		}
+	}
 
 	ids := func(r *record) any {
 		if r == nil {
@@ -185,7 +203,7 @@ func (s *Sandbox) convertLead(q *request, lead *record, in map[string]any) answe
 // moveActivities hangs what hung on the Lead on its Contact (and the Deal), as the CRM does on conversion (mem).
 func (s *Sandbox) moveActivities(q *request, leadID string, contact, deal *record) {
 	o := q.org
-	for _, name := range []string{"Calls", "Tasks", "Events", "Notes", "Attachments"} {
+	for _, name := range []string{"Calls", "Tasks", "Events", "Notes"} {
 		for _, e := range unseen(o.tables[name].parent[leadID]) {
 			r := e.now
 			switch {
@@ -201,4 +219,21 @@ func (s *Sandbox) moveActivities(q *request, leadID string, contact, deal *recor
 			}
 		}
 	}
+}
+
+// carryTags gives a record made by a conversion the Lead's tags that the request names. Zoho's older file has names there, the newer
+// one objects (conflict): both are taken.
+func (s *Sandbox) carryTags(q *request, r *record, wanted any) {
+	var names []string
+	list, _ := wanted.([]any)
+	for _, x := range list {
+		if name, ok := x.(string); ok {
+			names = append(names, name)
+		} else if name := tagName(x); name != "" {
+			names = append(names, name)
+		}
+	}
+	r = q.org.find(r.Module, r.ID)
+	next := retag(r, names, false, false)
+	s.revise(q, r, map[string]any{"Tag": s.tagged(q.org, r.Module, next[:min(len(next), maxTags)])}, "updated")
 }

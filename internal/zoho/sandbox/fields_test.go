@@ -45,6 +45,19 @@ func TestFieldOfOnesOwnIsMadeAndEnforced(t *testing.T) {
 	c.create("Calls", call(object{"Hookline_Ref": "HK-1"})) // it minds the case
 	c.do("POST", "/crm/v8/Calls", data(call(object{"Hookline_Ref": strings.Repeat("x", 61)}))).refuses("INVALID_DATA", "Hookline_Ref")
 
+	// A list of several values takes more of them, where the request says so.
+	c.do("POST", "/crm/v8/settings/fields?module=Leads", newFields(object{"field_label": "Languages", "data_type": "multiselectpicklist"})).wants(201)
+	several := c.create("Leads", object{"Last_Name": "x", "Languages": []string{"French"}})
+	c.do("PUT", "/crm/v8/Leads/"+several, data(object{"Languages": []string{"German"}, "$append_values": object{"Languages": true}})).wants(200)
+	if got := c.get("Leads", several).at("data", 0, "Languages"); len(got.([]any)) != 2 {
+		t.Errorf("appended: %v", got)
+	}
+	c.do("PUT", "/crm/v8/Leads/"+several, data(object{"Languages": []string{"German"}})).wants(200)
+	if got := c.get("Leads", several).at("data", 0, "Languages"); len(got.([]any)) != 1 {
+		t.Errorf("replaced: %v", got)
+	}
+	c.do("PUT", "/crm/v8/Leads/"+several, data(object{"Languages": "German"})).refuses("INVALID_DATA", "Languages")
+
 	// Other spellings of unique, and a field that has none.
 	c.do("POST", "/crm/v8/settings/fields?module=Leads", newFields(
 		object{"field_label": "Ref one", "data_type": "text", "unique": object{"casesensitive": ""}},

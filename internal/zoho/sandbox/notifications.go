@@ -412,17 +412,14 @@ func (s *Sandbox) send(c message) {
 
 func (s *Sandbox) carry() {
 	ctx, stop := context.WithCancel(context.Background())
-	dial := &net.Dialer{Timeout: callbackPatience}
-	if !s.callOut {
-		// Whoever may talk to the sandbox could otherwise make it talk to any machine it reaches.
-		dial.Control = func(_, address string, _ syscall.RawConn) error {
-			host, _, _ := net.SplitHostPort(address)
-			if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-				return fmt.Errorf("notifications go to this machine only, not to %s", address)
-			}
-			return nil
+	// Whoever may talk to the sandbox could otherwise make it talk to any machine it reaches.
+	dial := &net.Dialer{Timeout: callbackPatience, Control: func(_, address string, _ syscall.RawConn) error {
+		host, _, _ := net.SplitHostPort(address)
+		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+			return fmt.Errorf("notifications go to this machine only, not to %s", address)
 		}
-	}
+		return nil
+	}}
 	s.calls.queue, s.calls.stop, s.calls.stopped = make(chan message, waitingCallbacks), stop, make(chan struct{})
 	s.calls.client = &http.Client{
 		Timeout: callbackPatience, Transport: &http.Transport{DialContext: dial.DialContext, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},

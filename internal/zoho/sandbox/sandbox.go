@@ -16,7 +16,6 @@ type Options struct {
 	RedirectURIs []string         // redirect addresses the fixed client may use beside any loopback one
 	Now          func() time.Time // business time; nil is time.Now
 	Log          *slog.Logger     // nil discards
-	CallOut      bool             // notifications leave this machine; else loopback addresses alone are called
 }
 
 // Sandbox is the whole of it: accounts server, organisations, faults, ledger.
@@ -25,7 +24,6 @@ type Sandbox struct {
 	now      func() time.Time
 	log      *slog.Logger
 	redirect []string
-	callOut  bool
 
 	mu       sync.RWMutex // guards all below, organisations and their records included
 	orgs     []*org
@@ -51,7 +49,6 @@ func New(o Options) (*Sandbox, error) {
 		now:      o.Now,
 		log:      o.Log,
 		redirect: o.RedirectURIs,
-		callOut:  o.CallOut,
 		orgByID:  map[string]*org{},
 		auth:     newAuthState(),
 		defaults: freshSettings(),
