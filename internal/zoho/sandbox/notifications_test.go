@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -173,13 +174,30 @@ func TestNotificationsStayOnThisMachine(t *testing.T) {
 	watch := func(id, url string) object {
 		return object{"watch": []object{{"channel_id": id, "events": []string{"Leads.create"}, "notify_url": url, "token": id}}}
 	}
-	// 192.0.2.1 is nobody's (RFC 5737). The refusal is immediate; a connection would take its two seconds.
-	c.do("POST", "/crm/v8/actions/watch", watch("1", "http://192.0.2.1/told")).wants(201)
+	// This machine under the name that others know it by is as good as another machine.
+	outside, called := "http://192.0.2.1/told", make(chan bool, 1)
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			l, err := net.Listen("tcp", ip.IP.String()+":0")
+			if err != nil {
+				continue
+			}
+			s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called <- true })}
+			go s.Serve(l)
+			defer s.Close()
+			outside = "http://" + l.Addr().String() + "/told"
+			break
+		}
+	}
+	c.do("POST", "/crm/v8/actions/watch", watch("1", outside)).wants(201)
 	c.do("POST", "/crm/v8/actions/watch", watch("2", url)).wants(201)
-	started := time.Now()
 	c.create("Leads", lead("x"))
-	if told := next(); told["token"] != "2" || time.Since(started) > 1500*time.Millisecond {
-		t.Fatalf("told after %v: %v", time.Since(started), told)
+	if told := next(); told["token"] != "2" { // one carries them all, in order
+		t.Fatalf("told: %v", told)
 	}
 	none()
+	if len(called) > 0 {
+		t.Fatalf("%s was called", outside)
+	}
 }

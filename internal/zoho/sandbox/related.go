@@ -31,13 +31,12 @@ func relatedLists(m *module) []relatedList {
 }
 
 func (q *request) routeRelated(prefix string, m *module, id, name string) (operation, *problem) {
-	template := prefix + "/{module}/{id}/" + name
 	for _, l := range relatedLists(m) {
 		if !strings.EqualFold(l.name, name) && !(strings.EqualFold(name, l.name+"_History")) {
 			continue
 		}
 		to := moduleByName(l.module)
-		template = prefix + "/{module}/{id}/" + l.name
+		template := prefix + "/{module}/{id}/" + l.name
 		by := map[string]operation{"GET": {
 			scopes: append(moduleScope(m.API, "READ"), moduleScope(to.API, "READ")...), right: "View", module: to.API,
 			run: func(q *request) answer { return q.related(m, id, l) },
