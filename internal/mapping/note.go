@@ -93,13 +93,17 @@ func (r *renderer) notes(a routing.Action, logged Draft) []Draft {
 	return drafts
 }
 
-// wholeLines is the beginning of a text that has at most n characters, up to the end of a line where one is near.
+// wholeLines is the beginning of a text that has at most n characters, up to the end of a line or of a word where one is
+// near.
 func wholeLines(text string, n int) string {
 	if utf8.RuneCountInString(text) <= n {
 		return text
 	}
 	head := firstRunes(text, n)
 	if at := strings.LastIndexByte(head, '\n'); at > len(head)/2 {
+		return head[:at+1]
+	}
+	if at := strings.LastIndexByte(head, ' '); at > len(head)/2 {
 		return head[:at+1]
 	}
 	return head
