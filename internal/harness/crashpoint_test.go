@@ -32,7 +32,7 @@ var crashPoints = []crashPoint{
 	{point: "P2", when: "inside intake's transaction", visits: 1, usual: "web"},
 	{point: "P3", when: "everything is inserted, COMMIT not sent", visits: 1, usual: "web"},
 	{point: "P4", when: "committed, intake does not know it yet", visits: 2, usual: "web"},
-	{point: "P5", when: "committed, the answer on its way", visits: 3, usual: "web"},
+	{point: "P5", when: "committed, the answer on its way", visits: 2, usual: "web"},
 	{point: "P6", when: "the wake-up is not sent", places: []string{"hookline_wake"}, visits: 1, usual: "web"},
 	{point: "P7", when: "lanes are claimed, nothing is done", visits: 1, usual: "worker"},
 	{point: "P8", when: "a token refresh is answered, nothing is stored", visits: 1, usual: "worker", expire: true},
@@ -478,8 +478,8 @@ type late struct {
 	tenants []string
 }
 
-// stop starts a second worker, gives the two work, and stops the second in the middle of it; the victim, where that is
-// somebody else, is killed meanwhile.
+// stop starts a second worker, gives it work, and stops it in the middle of that; the victim, where that is somebody else,
+// is killed then. The first worker pauses until the second has something in hand.
 func (w *sweep) stop(victim string, tenants int) late {
 	w.heal()
 	result := w.cell(stopped.point, victim)
@@ -488,6 +488,10 @@ func (w *sweep) stop(victim string, tenants int) late {
 		w.t.Fatal(err)
 	}
 	l := late{part: part}
+	first := w.c.Part("worker").Process
+	first.Signal(syscall.SIGSTOP)
+	ambush := w.c.Nemesis.Await("P11", w.random.IntN(tenants))
+	defer ambush.Forget()
 	for range tenants {
 		work := w.round(victim, false)
 		l.tenants = append(l.tenants, work[0].Tenant.ID)
@@ -495,21 +499,12 @@ func (w *sweep) stop(victim string, tenants int) late {
 			w.senders.Go(func() { w.send(victim, c, false) })
 		}
 	}
-	for range 50 {
-		ambush := w.c.Nemesis.Await("P11", 0)
-		v, ok := w.await(ambush)
-		ambush.Forget()
-		if !ok {
-			break
-		}
-		if v.PID == part.PID() {
-			part.Signal(syscall.SIGSTOP)
-			l.at = time.Now()
-			v.Go() // it will find itself let go
-			break
-		}
-		v.Go()
+	if v, ok := w.await(ambush); ok {
+		part.Signal(syscall.SIGSTOP)
+		l.at = time.Now()
+		v.Go() // it will find itself let go
 	}
+	first.Signal(syscall.SIGCONT)
 	switch {
 	case l.at.IsZero():
 		result.missed++
