@@ -92,13 +92,8 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 	health := server.NewHealth(p.db, d.schemaReasons())
 	end.work(health.Drain)
 	failed := make(chan error, 4)
-	if c.MetricsAddr != "" {
-		metrics := &http.Server{Addr: c.MetricsAddr, Handler: inside(registry, health), ReadHeaderTimeout: 5 * time.Second}
-		if err := listen(metrics, failed); err != nil {
-			return fmt.Errorf("HOOKLINE_METRICS_ADDR %s cannot be used: %w. Choose another address or off", c.MetricsAddr, err)
-		}
-		end.add(func() { shutdown(metrics) })
-	}
+	metrics := &http.Server{Addr: c.MetricsAddr, Handler: inside(registry, health), ReadHeaderTimeout: 5 * time.Second}
+	end.add(func() { shutdown(metrics) })
 
 	listener := delivery.NewListener(func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, d.direct) }, log)
 	end.add(background(listener.Run))
@@ -131,6 +126,11 @@ func serve(ctx context.Context, c config, role string, log *slog.Logger, ready f
 		end.work(background(func(ctx context.Context) { beside(ctx, p, door.receiver) }))
 	}
 
+	if c.MetricsAddr != "" { // last: it says that we are ready
+		if err := listen(metrics, failed); err != nil {
+			return fmt.Errorf("HOOKLINE_METRICS_ADDR %s cannot be used: %w. Choose another address or off", c.MetricsAddr, err)
+		}
+	}
 	log.Info("serving", "role", role, "url", c.BaseURL, "sandbox", c.SandboxURL)
 	ready()
 	var gone <-chan struct{}

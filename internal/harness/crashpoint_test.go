@@ -416,6 +416,14 @@ func (w *sweep) sample() {
 
 func (w *sweep) full(visits int) {
 	only := os.Getenv("HOOKLINE_CHAOS_POINT")
+	if only == "" || only == stopped.point {
+		for _, victim := range victims {
+			for range max(1, visits/5) {
+				w.resume(w.stop(victim, 6))
+			}
+		}
+		w.judge(stopped.point)
+	}
 	for _, p := range crashPoints {
 		if only != "" && only != p.point {
 			continue
@@ -429,14 +437,6 @@ func (w *sweep) full(visits int) {
 		struck := time.Since(began)
 		w.judge(p.point)
 		w.t.Logf("%s: struck %s, judged after %s more\n%s", p.point, struck.Round(time.Second), (time.Since(began) - struck).Round(time.Second), w.table())
-	}
-	if only == "" || only == stopped.point {
-		for _, victim := range victims {
-			for range max(1, visits/5) {
-				w.resume(w.stop(victim, 6))
-			}
-		}
-		w.judge(stopped.point)
 	}
 }
 
