@@ -184,9 +184,6 @@ var (
 // asDialled trims, drops what cannot be seen and shortens to what a number could possibly be.
 func asDialled(text string) string {
 	text = strings.TrimSpace(text)
-	if strings.HasPrefix(strings.ToLower(text), "tel:") {
-		text = strings.TrimSpace(text[len("tel:"):])
-	}
 	plain := true
 	for i := 0; i < len(text); i++ {
 		if text[i] < ' ' || text[i] > '~' {
@@ -205,6 +202,9 @@ func asDialled(text string) string {
 			return r
 		}, text)
 		text = strings.TrimSpace(text)
+	}
+	for strings.HasPrefix(strings.ToLower(text), "tel:") {
+		text = strings.TrimSpace(text[len("tel:"):])
 	}
 	if runes := []rune(text); len(runes) > 80 {
 		text = strings.TrimSpace(string(runes[:80]))
