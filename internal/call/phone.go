@@ -264,6 +264,12 @@ func parsePhone(text, region string) (*phonenumbers.PhoneNumber, bool) {
 // first digit fit: plans grow faster than libraries, and a real caller must not be lost for it. The same holds for a
 // ten-digit North American number.
 func callable(n *phonenumbers.PhoneNumber, complete bool) bool {
+	if n.GetItalianLeadingZero() { // a trunk zero is dropped at each reading: what has another behind it is no number
+		e164 := phonenumbers.Format(n, phonenumbers.E164)
+		if again, err := phonenumbers.Parse(e164, ""); err != nil || phonenumbers.Format(again, phonenumbers.E164) != e164 {
+			return false
+		}
+	}
 	if phonenumbers.IsValidNumber(n) {
 		return true
 	}

@@ -2,12 +2,16 @@ package delivery_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"hookline/internal/call"
+	"hookline/internal/connection"
 	"hookline/internal/delivery"
+	"hookline/internal/zoho"
 	"hookline/internal/zoho/sandbox/sandboxtest"
 )
 
@@ -119,5 +123,56 @@ func TestALostAnswerOfASharedInsertDoublesNothing(t *testing.T) {
 			s.holds(map[string]int{"Leads": 20, "Calls": 20})
 			s.logIsTrue(ids...)
 		})
+	}
+}
+
+// watchedTransport counts the requests that are with Zoho at the same time, searches and queries apart.
+type watchedTransport struct {
+	mu                 sync.Mutex
+	all, heavy         int
+	mostAll, mostHeavy int
+}
+
+func (w *watchedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	heavy := 0
+	if strings.HasSuffix(r.URL.Path, "/coql") || strings.HasSuffix(r.URL.Path, "/search") {
+		heavy = 1
+	}
+	count := func(n int) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.all, w.heavy = w.all+n, w.heavy+n*heavy
+		w.mostAll, w.mostHeavy = max(w.mostAll, w.all), max(w.mostHeavy, w.heavy)
+	}
+	if strings.HasPrefix(r.URL.Path, "/crm/") {
+		count(1)
+		defer count(-1)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestALaneHasFourRequestsAtZohoAndTwoThatSearch(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.zoho.Control.Settings(s.org, map[string]any{"latency_ms": 30})
+	credentials, err := connection.SandboxClient(t.Context(), s.zoho.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := &watchedTransport{}
+	link := connection.New(connection.Deps{DB: s.db.DB, Keys: s.keys, OAuth: credentials, BaseURL: "http://127.0.0.1:8080", Log: s.log, Connected: delivery.Resume,
+		Client: zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres(s.zoho.URL), HTTP: &http.Client{Transport: watched}})})
+	var ids []call.ID
+	for n := range 40 {
+		c := from(number(n))
+		if n%2 == 0 { // each of these has a Contact of its own to be looked at
+			s.zoho.Control.Put(s.org, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": string(c.From)})
+		}
+		ids = append(ids, s.receive(c))
+	}
+	s.start(s.worker(func(d *delivery.Deps) { d.Connections = link }))
+	s.untilSettled(ids...)
+	if watched.mostAll > 4 || watched.mostHeavy != 2 {
+		t.Errorf("%d requests at once, %d of them searches; want at most four, and two", watched.mostAll, watched.mostHeavy)
 	}
 }
