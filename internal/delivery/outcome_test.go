@@ -135,7 +135,7 @@ func TestALostAnswerToAnyKindOfWriteIsLookedForFirst(t *testing.T) { // I3 beyon
 func TestTwoCallersOfOneNewCompanyMakeOneAccount(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).newShop()
-	s.zoho.Control.Settings(s.org, map[string]any{"latency_ms": 20})
+	s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: writeOf("Accounts"), LatencyMS: 300}) // time for the others to look
 	s.rule(everything()...)
 	var ids []call.ID
 	for i := range 6 {
