@@ -227,3 +227,22 @@ func TestALateSummaryOfALongCallLeavesNoGapBetweenItsCallAndItsNote(t *testing.T
 		}
 	}
 }
+
+func TestAnOwnerWhomZohoDoesNotTakeIsChangedInTheRule(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.rule(routing.Outcome{Do: routing.CreateLead}, routing.Outcome{Do: routing.LogCall, On: "lead"}, routing.Outcome{Do: routing.SetOwner, Owner: "5725767000000999999"})
+	s.start(s.worker())
+	id := s.receive(sarah())
+	s.untilStatus(id, delivery.NeedsAttention)
+	if c := s.story(id).Cause; c.Link != "/rules" || !strings.Contains(c.Sentence, "the owner whom the rule names") {
+		t.Errorf("cause is %+v", c)
+	}
+	s.rule(routing.Outcome{Do: routing.CreateLead}, routing.Outcome{Do: routing.LogCall, On: "lead"}, routing.Outcome{Do: routing.SetOwner, Owner: s.user(1)})
+	s.replay(id)
+	s.untilSettled(id)
+	s.holds(map[string]int{"Leads": 1, "Calls": 1})
+	if lead := s.records("Leads")[0]; lead.Ref("Owner") != s.user(1) {
+		t.Errorf("the Lead belongs to %s", lead.Ref("Owner"))
+	}
+}
