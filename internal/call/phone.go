@@ -38,7 +38,9 @@ func ReadPhone(text, region string) (p Phone, withheld bool, problem string) {
 		return "", true, ""
 	}
 	if n, ok := parsePhone(text, region); ok {
-		return Phone(phonenumbers.Format(n, phonenumbers.E164)), false, ""
+		if whole := phonenumbers.Format(n, phonenumbers.E164); e164.MatchString(whole) { // some plans of the library go beyond fifteen digits
+			return Phone(whole), false, ""
+		}
 	}
 	lower := strings.ToLower(text)
 	switch digits := countDigits(text); {
