@@ -85,8 +85,8 @@ func (p Phone) Usable() bool {
 	if !e164.MatchString(string(p)) {
 		return false
 	}
-	_, ok := parsePhone(string(p), "")
-	return ok
+	n, ok := parsePhone(string(p), "")
+	return ok && phonenumbers.Format(n, phonenumbers.E164) == string(p)
 }
 
 // National gives the digits of the national number, such as 4155550123; empty when p is not usable.

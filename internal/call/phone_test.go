@@ -90,7 +90,7 @@ func TestPhoneIsMaskedInLogs(t *testing.T) {
 }
 
 func FuzzPhoneReadTwiceIsUnchanged(f *testing.F) {
-	for _, s := range []string{"+14155550123", "(415) 555-0123", "anonymous", "911", "tel:00442079460958", "+39 06 6982", "\u202a1 x2", "+44 (0)20 7946 0958", "１２３", "' OR 1=1--", "tel\xec:0", "tel: tel:0", "+8400000000000", "20100000000000"} {
+	for _, s := range []string{"+14155550123", "(415) 555-0123", "anonymous", "911", "tel:00442079460958", "+39 06 6982", "\u202a1 x2", "+44 (0)20 7946 0958", "１２３", "' OR 1=1--", "tel\xec:0", "tel: tel:0", "+8400000000000", "20100000000000", "+9800000"} {
 		f.Add(s, "US")
 		f.Add(s, "DE")
 	}
