@@ -158,7 +158,11 @@ func (w *Worker) claimLanes(ctx context.Context) (more bool) {
 	if n == 0 {
 		return false
 	}
-	lanes, again, err := claim(ctx, w.DB, w.id, w.Lease, n)
+	// A claim that has begun is brought to its end: cut off at its commit, it could leave lanes that are ours and that we
+	// know nothing of, for as long as their leases run.
+	claiming, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	lanes, again, err := claim(claiming, w.DB, w.id, w.Lease, n)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.Log.Error("lanes not claimed", "err", err)

@@ -21,7 +21,7 @@ func TestTwoWorkersAndTwoWebsShareAndHandOver(t *testing.T) { // D1, I10
 	full := os.Getenv("HOOKLINE_CHAOS") == "full"
 	rounds, tenants, limit := 1, 4, 3*time.Minute
 	if full {
-		rounds, tenants, limit = 25, 12, 30*time.Minute
+		rounds, tenants, limit = setting(t, "HOOKLINE_CHAOS_VISITS", 25), 12, 30*time.Minute
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
