@@ -137,6 +137,33 @@ func TestAWriteIsNeverRepeatedAndItsLossIsUnknown(t *testing.T) {
 	}
 }
 
+// Only 204 says that there is nothing: a caller who is known must not become nobody because a body was lost.
+func TestAReadWithoutABodyIsNoAnswerUnlessItIs204(t *testing.T) {
+	t.Parallel()
+	status := 200
+	api, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+	reads := map[string]func() error{
+		"get":      func() error { _, _, err := api.Get(t.Context(), "Leads", "1", nil); return err },
+		"search":   func() error { _, err := api.SearchPhone(t.Context(), "Leads", "+14155550100", nil, false); return err },
+		"COQL":     func() error { _, err := api.COQL(t.Context(), "select id from Leads where id = 1"); return err },
+		"peek":     func() error { _, err := api.Peek(t.Context(), "Leads"); return err },
+		"related":  func() error { _, err := api.Related(t.Context(), "Leads", "1", "Notes", nil); return err },
+		"layouts":  func() error { _, err := api.Layouts(t.Context(), "Leads"); return err },
+		"metadata": func() error { _, err := api.Metadata(t.Context(), "Leads"); return err },
+	}
+	for name, read := range reads {
+		if err := read(); classOfErr(err) != Transient {
+			t.Errorf("%s, 200 without a body: got %v", name, err)
+		}
+	}
+	status = 204
+	for name, read := range reads {
+		if err := read(); err != nil != (name == "metadata") { // every module has fields
+			t.Errorf("%s, 204: got %v", name, err)
+		}
+	}
+}
+
 func TestAWriteThatNeverLeftIsSafeToSendAgain(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -174,8 +174,8 @@ func decodeError(a answer, now time.Time) *Error {
 	case err == nil:
 	case whole:
 		return byStatus(a, now)
-	case a.status == http.StatusNoContent || len(a.body) == 0 && !a.write:
-		return nil // nothing found
+	case a.status == http.StatusNoContent:
+		return nil // nothing found; any other yes without a body has lost it on the way
 	default:
 		return &Error{Class: a.lost(), Status: a.status, Message: "the answer could not be read", cause: err}
 	}

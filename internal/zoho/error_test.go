@@ -133,6 +133,8 @@ func TestAnAnswerThatIsNoAnswerHasAClass(t *testing.T) {
 		{"nothing with 503", 503, ``, Transient, Unknown},
 		{"nothing with 408", 408, ``, Transient, Unknown},
 		{"nothing with 429", 429, ``, Limited, Limited},
+		{"nothing with 200", 200, ``, Transient, Unknown},
+		{"nothing with 202", 202, ``, Transient, Unknown},
 		{"a redirect", 302, ``, Transient, Unknown},
 		{"JSON cut short with 201", 201, `{"data":[{"code":"SUC`, Transient, Unknown},
 		{"JSON cut short with 400", 400, `{"data":[{"code":"INVALID_DATA","det`, Transient, Unknown},

@@ -356,6 +356,9 @@ func (a *API) Metadata(ctx context.Context, module string) (Metadata, error) {
 	if m.Fields, err = a.Fields(ctx, module); err != nil {
 		return Metadata{}, err
 	}
+	if len(m.Fields) == 0 {
+		return Metadata{}, &Error{Class: Transient, Message: "the answer names no field"}
+	}
 	layouts, err := a.Layouts(ctx, module)
 	if err != nil {
 		return Metadata{}, err

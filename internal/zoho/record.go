@@ -234,13 +234,13 @@ func (a *API) records(ctx context.Context, r request) ([]Record, error) {
 	return records, err
 }
 
-// list calls each for every object of the array under key. An answer without that array is no answer.
+// list calls each for every object of the array under key; for none at 204. Any other answer without that array is none.
 func (a *API) list(ctx context.Context, r request, key string, each func(map[string]any)) error {
 	ans, err := a.send(ctx, r)
 	if err != nil {
 		return err
 	}
-	if len(ans.body) == 0 {
+	if ans.status == http.StatusNoContent {
 		return nil
 	}
 	doc, err := decodeObject(ans.body)
