@@ -112,6 +112,7 @@ GRANT SELECT, INSERT ON decisions TO hookline_app;
 
 -- Callers of whom a record may or may not be in Zoho.
 CREATE INDEX calls_unsettled_idx ON calls (tenant_id, caller_key) WHERE status = 'needs_attention' AND cause->>'code' = 'UNSETTLED';
+CREATE INDEX calls_begun_idx ON calls (tenant_id, caller_key) WHERE status = 'delivering' AND done_revision = 0;
 
 -- +goose Down
 DROP INDEX calls_unsettled_idx;

@@ -87,3 +87,22 @@ func TestWorkersWithWrongClocksLoseAndDoubleNothing(t *testing.T) { // D4
 	s.holds(map[string]int{"Leads": 3, "Calls": 12})
 	s.logIsTrue(ids...)
 }
+
+// Two calls of a new caller are stored by two web processes in the other order than they were received in. The later one
+// was begun, and the answer to its Lead is lost, when the earlier one is there to be seen.
+func TestACallThatWasStoredLateWaitsForTheCallersBegunOne(t *testing.T) { // I3, I5
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: writeOf("Leads"), Times: 1, Kind: "reset", Effect: "none"})
+	stop := s.start(s.worker())
+	later := s.receive(sarah())
+	s.until("the answer lost", func() bool {
+		return value[int](s, `SELECT count(*) FROM deliveries WHERE tenant_id = $1 AND state = 'unknown'`, s.tenant.UUID()) == 1
+	})
+	stop()
+	earlier := s.receive(sarah())
+	s.exec(`UPDATE calls SET received_at = received_at - interval '1 minute' WHERE tenant_id = $1 AND id = $2`, s.tenant.UUID(), earlier.UUID())
+	s.start(s.worker())
+	s.untilSettled(later, earlier)
+	s.holds(map[string]int{"Leads": 1, "Calls": 2})
+}

@@ -77,7 +77,7 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 		if f.usage, err = connection.ReadUsage(ctx, tx, l.tenant); err != nil {
 			return err
 		}
-		blocked, err := unsettledCallers(ctx, tx, l)
+		blocked, begun, err := takenCallers(ctx, tx, l)
 		if err != nil {
 			return err
 		}
@@ -88,11 +88,11 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 			if err != nil {
 				return err
 			}
-			if err := readEvents(ctx, tx, l.tenant, mayRun(jobs, inHand, callers, blocked)); err != nil {
+			if err := readEvents(ctx, tx, l.tenant, mayRun(jobs, inHand, callers, blocked, begun)); err != nil {
 				return err
 			}
 			for _, j := range jobs {
-				f.sort(j, inHand, callers, blocked, named)
+				f.sort(j, inHand, callers, blocked, begun, named)
 			}
 			if len(jobs) < lookPage {
 				break
@@ -111,23 +111,35 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 	return f, nil
 }
 
-// unsettledCallers are those of whom a record may or may not be in Zoho: until a person has said which, nothing more
-// is written for them, because it could be written beside it.
-func unsettledCallers(ctx context.Context, tx pgx.Tx, l *lane) (map[call.Phone]bool, error) {
+// takenCallers are those for whom nothing new is begun. Of the unsettled, a record may or may not be in Zoho: until a
+// person has said which, nothing more is written for them, because it could be written beside it. Of the begun, a call is
+// on its way: one that was received before it and stored after it waits all the same.
+func takenCallers(ctx context.Context, tx pgx.Tx, l *lane) (unsettled, begun map[call.Phone]bool, err error) {
 	rows, _ := tx.Query(ctx, `
-		SELECT caller_key FROM calls
-		 WHERE tenant_id = @tenant AND status = 'needs_attention' AND cause->>'code' = 'UNSETTLED' AND caller_key <> ''`,
+		SELECT caller_key, false FROM calls
+		 WHERE tenant_id = @tenant AND status = 'needs_attention' AND cause->>'code' = 'UNSETTLED' AND caller_key <> ''
+		UNION ALL
+		SELECT caller_key, true FROM calls
+		 WHERE tenant_id = @tenant AND status = 'delivering' AND done_revision = 0 AND caller_key <> ''`,
 		pgx.StrictNamedArgs{"tenant": l.tenant.UUID()})
-	callers := map[call.Phone]bool{}
+	unsettled, begun = map[call.Phone]bool{}, map[call.Phone]bool{}
 	var key string
-	if _, err := pgx.ForEachRow(rows, []any{&key}, func() error { callers[call.Phone(key)] = true; return nil }); err != nil {
-		return nil, fmt.Errorf("reading whose records are unsettled: %w", err)
+	var underWay bool
+	if _, err := pgx.ForEachRow(rows, []any{&key, &underWay}, func() error {
+		if underWay {
+			begun[call.Phone(key)] = true
+		} else {
+			unsettled[call.Phone(key)] = true
+		}
+		return nil
+	}); err != nil {
+		return nil, nil, fmt.Errorf("reading whose calls are begun or unsettled: %w", err)
 	}
-	return callers, nil
+	return unsettled, begun, nil
 }
 
 // sort decides whether j can be run now.
-func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked map[call.Phone]bool, named map[call.ID]call.Phone) {
+func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked, begun map[call.Phone]bool, named map[call.ID]call.Phone) {
 	if inHand[j.id] {
 		return
 	}
@@ -135,12 +147,13 @@ func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int
 	if j.events != nil {
 		j.fold()
 	}
-	if j.key != "" && (blocked[j.key] || callers[j.key] > 0) {
+	later := j.waitsForBegun(begun)
+	if j.key != "" && (blocked[j.key] || callers[j.key] > 0 || later) {
 		f.behind = true
 		if !known {
 			named[j.id] = j.key
 		}
-		blocked[j.key] = true
+		blocked[j.key] = blocked[j.key] || !later
 		return
 	}
 	if j.key != "" && !(j.spared && j.wait > 0 && j.done > 0) { // late news that waits for credits holds up no later call
@@ -155,6 +168,11 @@ func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int
 	f.jobs = append(f.jobs, j)
 }
 
+// waitsForBegun reports whether the caller's begun call comes first, wherever that stands in the order.
+func (j *job) waitsForBegun(begun map[call.Phone]bool) bool {
+	return j.status == Received && begun[j.key]
+}
+
 func (j *job) fold() {
 	defer func() {
 		if p := recover(); p != nil {
@@ -166,10 +184,13 @@ func (j *job) fold() {
 }
 
 // mayRun are the calls whose events are worth reading: they are due, and nothing is known to be before them.
-func mayRun(jobs []*job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked map[call.Phone]bool) []*job {
+func mayRun(jobs []*job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked, begun map[call.Phone]bool) []*job {
 	var may []*job
 	first := map[call.Phone]bool{}
 	for _, j := range jobs {
+		if j.waitsForBegun(begun) {
+			continue
+		}
 		behind := j.key != "" && (first[j.key] || blocked[j.key] || callers[j.key] > 0)
 		if j.key != "" {
 			first[j.key] = true
