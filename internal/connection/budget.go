@@ -15,7 +15,8 @@ import (
 type Budget struct {
 	Limit  int       // by its edition and users; add-ons are not known, so at least
 	Used   int       // by Hookline, in the last 24 hours
-	Left   int       // as Zoho said within the hour, other apps included; else Limit less Used
+	Left   int       // as Zoho said within a quarter of an hour, other apps included; else Limit less Used
+	Said   bool      // Left is Zoho's word
 	Pace   int       // Hookline's credits an hour, by the last three hours
 	FreeAt time.Time // when the next of them become free; zero when none was used
 }
@@ -33,14 +34,14 @@ func (b Budget) LastsFor() (time.Duration, bool) {
 type Usage struct {
 	used, pace int
 	freeAt     time.Time
-	said       *int // left, as Zoho said within the hour
+	said       *int // left, as Zoho said within a quarter of an hour
 }
 
 // Of gives the budget of an organisation with that many credits a day.
 func (u Usage) Of(limit int) Budget {
 	b := Budget{Limit: limit, Used: u.used, Left: limit - u.used, Pace: u.pace, FreeAt: u.freeAt}
 	if u.said != nil {
-		b.Left = *u.said
+		b.Left, b.Said = *u.said, true
 	}
 	return b
 }
@@ -53,7 +54,7 @@ func ReadUsage(ctx context.Context, tx pgx.Tx, t tenant.ID) (Usage, error) {
 	err := tx.QueryRow(ctx, `
 		SELECT COALESCE(sum(used), 0), COALESCE(sum(used) FILTER (WHERE hour > now() - interval '3 hours'), 0),
 		       min(hour) FILTER (WHERE used > 0) + interval '24 hours',
-		       (SELECT CASE WHEN credits_left_at > now() - interval '1 hour' THEN credits_left END FROM connections WHERE tenant_id = @tenant)
+		       (SELECT CASE WHEN credits_left_at > now() - interval '15 minutes' THEN credits_left END FROM connections WHERE tenant_id = @tenant)
 		  FROM credits
 		 WHERE tenant_id = @tenant AND hour > now() - interval '24 hours'
 		   AND org_id = (SELECT org_id FROM connections WHERE tenant_id = @tenant)`,

@@ -21,6 +21,7 @@ const (
 	refreshLimit  = 10 * time.Second // how long Zoho is waited for
 	successEvery  = 30 * time.Second // how often the last success is written down
 	maxRefreshGap = 2 * time.Minute  // between tries while Zoho Accounts is away
+	leastRest     = time.Second      // after Zoho asked to slow down without saying for how long
 )
 
 // held is what this process knows of one tenant's access.
@@ -32,6 +33,7 @@ type held struct {
 	access    zoho.Access
 	looked    time.Time
 	succeeded time.Time
+	notBefore time.Time // Zoho asked to slow down: no request of this process before
 }
 
 func (c *Connections) heldOf(t tenant.ID) *held {
@@ -82,10 +84,15 @@ func (c *Connections) watch(t tenant.ID, e zoho.Exchange) {
 		}
 		return
 	}
+	h := c.heldOf(t)
+	if e.Err != nil && e.Err.Class == zoho.Limited {
+		c.mu.Lock()
+		h.notBefore = time.Now().Add(max(e.Err.RetryAfter, leastRest))
+		c.mu.Unlock()
+	}
 	if e.Err != nil || e.Status == 0 {
 		return
 	}
-	h := c.heldOf(t)
 	c.mu.Lock()
 	due := time.Since(h.succeeded) > successEvery
 	if due {
@@ -109,6 +116,9 @@ func (c *Connections) watch(t tenant.ID, e zoho.Exchange) {
 // the others wait for what it stores.
 func (c *Connections) access(ctx context.Context, t tenant.ID, stale seal.Secret) (zoho.Access, error) {
 	h := c.heldOf(t)
+	if err := c.resting(h); err != nil {
+		return zoho.Access{}, err
+	}
 	if access, ok := c.keptAccess(h, stale); ok {
 		return access, nil
 	}
@@ -158,6 +168,16 @@ func (c *Connections) access(ctx context.Context, t tenant.ID, stale seal.Secret
 			return zoho.Access{}, notAsked(ctx.Err())
 		}
 	}
+}
+
+// resting is the error of a request that comes before Zoho takes one again; nil when there is no such time.
+func (c *Connections) resting(h *held) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if wait := time.Until(h.notBefore); wait > 0 {
+		return &zoho.Error{Class: zoho.Limited, Code: "NOT_YET", Message: "Zoho asked to slow down: nothing was sent", RetryAfter: wait}
+	}
+	return nil
 }
 
 // notAsked is an error of our own in the words of Zoho's: nothing was sent.

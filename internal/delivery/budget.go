@@ -14,11 +14,15 @@ import (
 //
 //  1. under a fifth: late news of calls that are delivered already;
 //  2. under a tenth: calls of callers whom Zoho knows. The rest is kept for new callers, whom nothing else would keep;
-//  3. under what one call costs: everything. The lane is held until credits become free.
+//  3. under what one call costs, by Zoho's own word: everything. The lane is held until credits become free.
+//
+// Nothing waits longer than patience. How many credits there are is known only by Zoho's word, which counts for a
+// quarter of an hour; then one more request is tried.
 const (
 	lowShare    = 5  // a fifth
 	scarceShare = 10 // a tenth
 	callCosts   = 6  // credits of a new caller's call
+	patience    = 6 * time.Hour
 )
 
 // worth is how much a write, or a look-up, matters.
@@ -36,13 +40,14 @@ type budget struct {
 	mu     sync.Mutex
 	limit  int
 	left   int
+	said   bool // left is Zoho's word
 	freeAt time.Time
 }
 
 func (b *budget) read(from connection.Budget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.limit, b.left, b.freeAt = from.Limit, from.Left, from.FreeAt
+	b.limit, b.left, b.said, b.freeAt = from.Limit, from.Left, from.Said, from.FreeAt
 }
 
 // heard takes an exchange into account.
@@ -50,7 +55,7 @@ func (b *budget) heard(e zoho.Exchange) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left -= e.Credits; e.CreditsLeft >= 0 {
-		b.left = e.CreditsLeft
+		b.left, b.said = e.CreditsLeft, true
 	}
 }
 
@@ -61,7 +66,7 @@ func (b *budget) allows(w worth) bool {
 	switch {
 	case b.limit == 0:
 		return true // not connected: there is nothing to save
-	case b.left < callCosts:
+	case b.left < callCosts && b.said:
 		return false
 	case b.left < b.limit/scarceShare:
 		return w >= ofNew
@@ -96,7 +101,7 @@ func (l *lane) holdForCredits(zone *time.Location) *hold {
 
 // putOff makes the call wait for what the organisation's credits do not allow just now. It reports false when they do.
 func (r *run) putOff(w worth) (end, bool) {
-	if r.l.budget.allows(w) {
+	if r.affords(w) {
 		return end{}, false
 	}
 	if h := r.l.holdForCredits(r.set.tenant.Zone); h != nil {
@@ -117,6 +122,14 @@ func (r *run) putOff(w worth) (end, bool) {
 		return end{job: r.job, again: -1, err: err}, true
 	}
 	return e, true
+}
+
+// affords reports whether credits may be used for it now; after long waiting it counts like a new caller's.
+func (r *run) affords(w worth) bool {
+	if r.job.age > patience {
+		w = ofNew
+	}
+	return r.l.budget.allows(w)
 }
 
 // worth of writing d.

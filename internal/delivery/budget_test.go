@@ -44,6 +44,7 @@ func TestWhenCreditsRunLowWhatMattersLeastWaitsFirst(t *testing.T) {
 	s.holds(map[string]int{"Leads": 1, "Calls": 3})
 
 	s.spend(limit, 2*time.Hour)
+	s.exec(`UPDATE connections SET credits_left = 3, credits_left_at = now() WHERE tenant_id = $1`, s.tenant.UUID())
 	last := s.receive(from("+14155551003"))
 	s.until("the lane is held", func() bool {
 		return value[string](s, `SELECT hold FROM lanes WHERE tenant_id = $1`, s.tenant.UUID()) == delivery.HoldLimit
@@ -56,6 +57,7 @@ func TestWhenCreditsRunLowWhatMattersLeastWaitsFirst(t *testing.T) {
 	}
 
 	s.spend(0, 2*time.Hour) // a day later
+	s.exec(`UPDATE connections SET credits_left = NULL WHERE tenant_id = $1`, s.tenant.UUID())
 	s.exec(`UPDATE lanes SET hold_until = now(), retry_at = now()`)
 	s.exec(`UPDATE calls SET next_at = now() WHERE next_at IS NOT NULL`)
 	s.untilSettled(told, third, last)

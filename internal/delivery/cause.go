@@ -149,6 +149,8 @@ func sentenceOf(e *zoho.Error, module, label string) string {
 		return "The Lead was converted in Zoho meanwhile. Replay looks the caller up again."
 	}
 	switch e.Class {
+	case zoho.Scope:
+		return fmt.Sprintf("Hookline was not given the right to write %s. Connect Zoho again and accept all rights, then replay.", record)
 	case zoho.Permission:
 		if module == "" {
 			return "The Zoho user who connected Hookline may not look callers up among Contacts and Leads. Give the right in Zoho, then replay."

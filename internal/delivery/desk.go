@@ -71,7 +71,10 @@ func (d *desk) run() time.Duration {
 		for d.stop == nil && len(d.ready) > 0 && d.mayBegin() {
 			d.begin()
 		}
-		d.l.crowded.Store(len(d.ready) > 0)
+		d.l.crowd.Store(0)
+		if d.stop == nil && len(d.ready) > 0 {
+			d.l.crowd.Store(int64(d.running))
+		}
 		if d.running == 0 {
 			if d.stop != nil {
 				return d.stop.due

@@ -36,7 +36,7 @@ type lane struct {
 	people map[string]chan struct{} // Contacts of calls in hand, by id; closed when the call is over
 
 	gate    gate
-	crowded atomic.Bool // more calls are ready than may be run
+	crowd   atomic.Int64 // calls that are run while more wait; 0 while none waits
 	budget  budget
 	sharing sharing
 	writes  together[*write, error]
@@ -56,7 +56,7 @@ func margin(lease time.Duration) time.Duration { return lease / 5 }
 
 func newLane(t tenant.ID, owner uuid.UUID, fence int64, until time.Time) *lane {
 	l := &lane{tenant: t, owner: owner, fence: fence, until: until, rung: make(chan struct{}, 1), gate: newGate()}
-	l.writes.most = 1
+	l.writes.most, l.writes.failed = 1, func(err error) error { return err }
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.timer = time.AfterFunc(time.Until(until), func() { l.cancel(errLost) })
 	return l

@@ -37,7 +37,6 @@ type job struct {
 	tries    int
 	config   string // which rules and mappings a replay wants
 	wait     time.Duration
-	spared   bool // it waits for credits
 	events   []call.Event
 	call     call.Call // folded from events
 	broken   error     // what is stored cannot be read
@@ -79,6 +78,9 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 		}
 		blocked, begun, err := takenCallers(ctx, tx, l)
 		if err != nil {
+			return err
+		}
+		if err := f.readSpared(ctx, tx, l, blocked); err != nil {
 			return err
 		}
 		named := map[call.ID]call.Phone{}
@@ -138,6 +140,37 @@ func takenCallers(ctx context.Context, tx pgx.Tx, l *lane) (unsettled, begun map
 	return unsettled, begun, nil
 }
 
+// readSpared notes when calls that wait for credits are due, and whose later calls wait behind them; late news that
+// waits holds up no later call. They are not read one by one: there may be many.
+func (f *found) readSpared(ctx context.Context, tx pgx.Tx, l *lane, blocked map[call.Phone]bool) error {
+	rows, _ := tx.Query(ctx, `
+		SELECT caller_key, bool_or(done_revision = 0), min(EXTRACT(EPOCH FROM next_at - now()))::float8
+		  FROM calls
+		 WHERE tenant_id = @tenant AND status IN ('received', 'delivering') AND cause ->> 'code' = 'CREDITS' AND next_at > now()
+		 GROUP BY caller_key`, pgx.StrictNamedArgs{"tenant": l.tenant.UUID()})
+	var key string
+	var blocks bool
+	var wait float64
+	_, err := pgx.ForEachRow(rows, []any{&key, &blocks, &wait}, func() error {
+		if blocks && key != "" {
+			blocked[call.Phone(key)] = true
+		}
+		f.dueIn(seconds(wait))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading which calls wait for credits: %w", err)
+	}
+	return nil
+}
+
+// dueIn notes that a call is due in that long.
+func (f *found) dueIn(wait time.Duration) {
+	if f.next < 0 || wait < f.next {
+		f.next = wait
+	}
+}
+
 // sort decides whether j can be run now.
 func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int, blocked, begun map[call.Phone]bool, named map[call.ID]call.Phone) {
 	if inHand[j.id] {
@@ -156,13 +189,11 @@ func (f *found) sort(j *job, inHand map[call.ID]bool, callers map[call.Phone]int
 		blocked[j.key] = blocked[j.key] || !later
 		return
 	}
-	if j.key != "" && !(j.spared && j.wait > 0 && j.done > 0) { // late news that waits for credits holds up no later call
+	if j.key != "" {
 		blocked[j.key] = true
 	}
 	if j.wait > 0 {
-		if f.next < 0 || j.wait < f.next {
-			f.next = j.wait
-		}
+		f.dueIn(j.wait)
 		return
 	}
 	f.jobs = append(f.jobs, j)
@@ -268,9 +299,10 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 	rows, err := tx.Query(ctx, `
 		SELECT id, source_id, received_at, GREATEST(EXTRACT(EPOCH FROM now() - received_at), 0)::float8,
 		       status, revision, done_revision, noted, caller_key, tries, config,
-		       GREATEST(COALESCE(EXTRACT(EPOCH FROM next_at - now()), 0), 0)::float8, COALESCE(cause ->> 'code' = 'CREDITS', false)
+		       GREATEST(COALESCE(EXTRACT(EPOCH FROM next_at - now()), 0), 0)::float8
 		  FROM calls
 		 WHERE tenant_id = @tenant AND status IN ('received', 'delivering') AND (received_at, id) > (@received, @id)
+		   AND NOT COALESCE(cause ->> 'code' = 'CREDITS' AND next_at > now(), false)
 		 ORDER BY received_at, id
 		 LIMIT @limit`, args)
 	if err != nil {
@@ -280,7 +312,7 @@ func readOpen(ctx context.Context, tx pgx.Tx, l *lane, after *job) ([]*job, erro
 		j := &job{}
 		var age, wait float64
 		err := row.Scan((*uuid.UUID)(&j.id), &j.source, &j.received, &age, &j.status, &j.revision, &j.done, &j.noted, (*string)(&j.key),
-			&j.tries, &j.config, &wait, &j.spared)
+			&j.tries, &j.config, &wait)
 		j.age, j.wait = seconds(age), seconds(wait)
 		return j, err
 	})

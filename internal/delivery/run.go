@@ -75,6 +75,9 @@ func (w *Worker) tell(l *lane, set *setting, j *job) end {
 			return e
 		}
 	} else {
+		if err := r.takeContact(); err != nil {
+			return end{job: j, again: -1, err: err}
+		}
 		r.resume()
 	}
 	return r.deliver()
@@ -172,6 +175,11 @@ func (r *run) decide() (end, bool) {
 	for _, e := range r.job.events {
 		decision.Trace.Notes = append(decision.Trace.Notes, e.Notes...)
 	}
+	if waits, err := r.dealUnsettled(decision); err != nil {
+		return r.verdict(err, nil)
+	} else if waits {
+		return r.waitFor(r.w.Gap), true
+	}
 	r.decided = decided{number: r.decided.number + 1, ruleVersion: r.rules.Version, mappingVersion: r.mappings.Version, facts: facts, decision: decision}
 	drafts, problems := mapping.Render(r.mappings, decision, facts, r.set.metadata)
 	r.plan(drafts, problems)
@@ -185,7 +193,7 @@ func (r *run) decide() (end, bool) {
 		s.status, s.done = Delivered, true // the mapping has nothing to write
 	case next.state == Refused:
 		s.status, s.cause = NeedsAttention, next.cause
-	case next.state == Planned && r.l.budget.allows(r.worth(next)):
+	case next.state == Planned && r.affords(r.worth(next)):
 		next.to(Sending)
 	}
 	failpoint.Hit("P10", r.job.id)
@@ -217,6 +225,47 @@ func (r *run) identifyAlone() (identity.Match, error) {
 			return match, nil
 		}
 	}
+}
+
+// takeContact keeps the Contact's other calls from being decided while this one goes on.
+func (r *run) takeContact() error {
+	m := r.decided.facts.Match
+	if m.Contact == nil {
+		return nil
+	}
+	if _, err := r.l.alone(m.Contact.ID); err != nil {
+		return err
+	}
+	r.contact = m.Contact.ID
+	return nil
+}
+
+// dealUnsettled reports whether a decision would make a Deal for a Contact whose other call is making one, or of whose
+// Deal it is not known whether Zoho has it: what is found of open Deals is then not the whole truth.
+func (r *run) dealUnsettled(decision routing.Decision) (bool, error) {
+	contact := r.contact
+	if contact == "" || !slices.ContainsFunc(decision.Actions, func(a routing.Action) bool { return a.Kind == routing.CreateDeal }) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(r.l.ctx, 10*time.Second)
+	defer cancel()
+	var unsettled bool
+	err := r.w.DB.InTenant(ctx, r.l.tenant, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT EXISTS (
+				SELECT FROM calls
+				  JOIN deliveries ON deliveries.tenant_id = calls.tenant_id AND deliveries.call_id = calls.id
+				       AND deliveries.module = 'Deals' AND deliveries.action = 'create' AND deliveries.state IN ('planned', 'sending', 'unknown')
+				  JOIN decisions ON decisions.tenant_id = calls.tenant_id AND decisions.call_id = calls.id AND decisions.number = deliveries.decision
+				 WHERE calls.tenant_id = @tenant AND calls.id <> @call
+				   AND (calls.status = 'delivering' OR calls.status = 'needs_attention' AND calls.cause ->> 'code' = 'UNSETTLED')
+				   AND decisions.facts -> 'match' -> 'contact' ->> 'id' = @contact)`,
+			pgx.StrictNamedArgs{"tenant": r.l.tenant.UUID(), "call": r.job.id.UUID(), "contact": contact}).Scan(&unsettled)
+	})
+	if err != nil {
+		return false, fmt.Errorf("reading whether another call makes a Deal for the Contact: %w", err)
+	}
+	return unsettled, nil
 }
 
 func (r *run) leave() {
@@ -473,7 +522,7 @@ func (r *run) written(d *delivery) (end, bool) {
 	s := step{status: Delivering, remember: d.slot == routing.SlotLead && d.revision == 0, well: true}
 	next := r.next()
 	switch {
-	case next != nil && next.state == Planned && r.l.budget.allows(r.worth(next)):
+	case next != nil && next.state == Planned && r.affords(r.worth(next)):
 		next.to(Sending)
 	case next == nil && !r.hasNews():
 		s.status, s.done = Delivered, true

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -57,6 +55,7 @@ type lookedUp struct {
 	records []zoho.Record
 	whole   bool
 	err     error
+	alone   bool // it has to be asked alone
 }
 
 func (a asker) Look(_ context.Context, l zoho.Look) ([]zoho.Record, bool, error) {
@@ -71,13 +70,18 @@ func (a asker) ask(q lookUp) lookedUp {
 	}
 	group := of(&l.sharing, &l.sharing.looks, q.look.Shape(), func() *together[lookUp, lookedUp] {
 		return &together[lookUp, lookedUp]{
+			failed: func(err error) lookedUp { return lookedUp{err: err} },
 			joins: func(batch []lookUp, q lookUp) bool {
 				return len(valuesOf(append(slices.Clip(batch), q))) <= q.look.Most()
 			},
 			enter: func() (func(), error) { return l.turn(l.ctx, true) },
 		}
 	})
-	return group.ask(q, a.r.w.lookUpAll)
+	out := group.ask(q, a.r.w.lookUpAll)
+	if out.alone {
+		out = q.alone(a.r.api)
+	}
+	return out
 }
 
 // SearchPhone is asked alone: Zoho's search takes one number.
@@ -85,10 +89,10 @@ func (a asker) SearchPhone(ctx context.Context, module, number string, fields []
 	return a.r.api.SearchPhone(ctx, module, number, fields, converted)
 }
 
-// Get reads a record by its id; with others of its module by a query, where that tells whether a Lead was converted.
+// Get reads a record by its id; with others of its module by a query, where that tells whether a Lead was converted and to whom.
 func (a asker) Get(ctx context.Context, module, id string, fields []string) (zoho.Record, bool, error) {
 	columns := a.r.set.org.Columns(module)
-	if fields != nil || module == "Leads" && !slices.Contains(columns, "Converted__s") {
+	if fields != nil || module == "Leads" && !(slices.Contains(columns, "Converted__s") && slices.Contains(columns, "Converted_Contact")) {
 		return a.r.api.Get(ctx, module, id, fields)
 	}
 	out := a.ask(lookUp{r: a.r, look: zoho.Look{Select: columns, From: module, Fields: []string{"id"}, Values: []string{id}}, id: id})
@@ -128,29 +132,23 @@ func valuesOf(batch []lookUp) []string {
 // lookUpAll asks for all of the batch by one query. An answer that is cut off at Zoho's most settles nobody's question.
 func (w *Worker) lookUpAll(batch []lookUp, err error) []lookedUp {
 	out := make([]lookedUp, len(batch))
-	defer panicked(func(i int, err error) { out[i] = lookedUp{err: err} }, len(out))
 	if err != nil {
 		for i := range out {
 			out[i].err = err
 		}
 		return out
 	}
-	alone := len(batch) == 1
-	if !alone {
-		wide := batch[0].look
-		wide.Values = valuesOf(batch)
-		api, exchanges := w.sharedAPI(batch[0].r.l)
-		records, whole, err := api.Look(batch[0].r.l.ctx, wide)
-		alone = err == nil && !whole || ofOneAlone(err)
-		for i, q := range batch {
-			out[i] = lookedUp{records, whole, err}
-			q.r.share(exchanges(), i, len(batch), false, q.asIfAlone(), q.part(records))
-		}
+	if len(batch) == 1 {
+		out[0] = batch[0].alone(batch[0].r.inTurn)
+		return out
 	}
-	if alone {
-		for i, q := range batch {
-			out[i] = q.alone(q.r.inTurn)
-		}
+	wide := batch[0].look
+	wide.Values = valuesOf(batch)
+	api, exchanges := w.sharedAPI(batch[0].r.l)
+	records, whole, err := api.Look(batch[0].r.l.ctx, wide)
+	for i, q := range batch {
+		out[i] = lookedUp{records: records, whole: whole, err: err, alone: err == nil && !whole || ofOneAlone(err)}
+		q.r.share(exchanges(), i, len(batch), false, q.asIfAlone(), q.part(records))
 	}
 	return out
 }
@@ -182,6 +180,7 @@ type creation struct {
 type created struct {
 	result zoho.Result
 	err    error
+	alone  bool // it has to be sent alone
 }
 
 // create makes the record, with those of other calls where such wait. A record whose answer was lost before, or a call
@@ -199,12 +198,16 @@ func (r *run) create(d *delivery, rec zoho.Record, opts zoho.WriteOptions) (zoho
 	l := r.l
 	group := of(&l.sharing, &l.sharing.creates, string(shape), func() *together[creation, created] {
 		return &together[creation, created]{
-			joins: func(batch []creation, _ creation) bool { return len(batch) < zoho.MaxBatch },
-			enter: func() (func(), error) { return l.turn(l.ctx, false) },
-			full:  zoho.MaxBatch, crowded: l.crowded.Load,
+			joins:  func(batch []creation, _ creation) bool { return len(batch) < zoho.MaxBatch },
+			enter:  func() (func(), error) { return l.turn(l.ctx, false) },
+			awaits: func() int { return min(zoho.MaxBatch, int(l.crowd.Load())/2) },
+			failed: func(err error) created { return created{err: err} },
 		}
 	})
 	out := group.ask(q, r.w.createAll)
+	if out.alone {
+		out = q.alone(r.api)
+	}
 	return out.result, out.err
 }
 
@@ -223,7 +226,6 @@ func (q creation) alone(api *zoho.API) created {
 // whole for what one of them may be to blame, nothing was written, and each is sent alone.
 func (w *Worker) createAll(batch []creation, err error) []created {
 	out := make([]created, len(batch))
-	defer panicked(func(i int, err error) { out[i] = created{err: err} }, len(out))
 	l, module := batch[0].r.l, batch[0].d.draft.Module
 	if err == nil {
 		err = l.mayWrite()
@@ -234,27 +236,22 @@ func (w *Worker) createAll(batch []creation, err error) []created {
 		}
 		return out
 	}
-	alone := len(batch) == 1
-	if !alone {
-		var records []zoho.Record
-		for _, q := range batch {
-			records = append(records, q.rec)
-		}
-		api, exchanges := w.sharedAPI(l)
-		results, err := api.Create(l.ctx, module, records, batch[0].opts)
-		alone = ofOneAlone(err)
-		for i, q := range batch {
-			out[i].err = err
-			if err == nil {
-				out[i].result = results[i]
-			}
-			q.r.share(exchanges(), i, len(batch), out[i].result.Err != nil, q.asIfAlone(), nil)
-		}
+	if len(batch) == 1 {
+		out[0] = batch[0].alone(batch[0].r.inTurn)
+		return out
 	}
-	if alone {
-		for i, q := range batch {
-			out[i] = q.alone(q.r.inTurn)
+	var records []zoho.Record
+	for _, q := range batch {
+		records = append(records, q.rec)
+	}
+	api, exchanges := w.sharedAPI(l)
+	results, err := api.Create(l.ctx, module, records, batch[0].opts)
+	for i, q := range batch {
+		out[i] = created{err: err, alone: ofOneAlone(err)}
+		if err == nil {
+			out[i].result = results[i]
 		}
+		q.r.share(exchanges(), i, len(batch), out[i].result.Err != nil, q.asIfAlone(), nil)
 	}
 	return out
 }
@@ -265,15 +262,6 @@ func (q creation) asIfAlone() any {
 		doc["trigger"] = q.opts.Trigger
 	}
 	return doc
-}
-
-// panicked gives a panic to each of n as an error: the process is everybody's.
-func panicked(tell func(i int, err error), n int) {
-	if p := recover(); p != nil {
-		for i := range n {
-			tell(i, fmt.Errorf("%w: %v\n%s", errPanicked, p, debug.Stack()))
-		}
-	}
 }
 
 // ofOneAlone reports whether an error of a shared request may be one participant's doing, and nothing was written.

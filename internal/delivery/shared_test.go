@@ -176,3 +176,72 @@ func TestALaneHasFourRequestsAtZohoAndTwoThatSearch(t *testing.T) {
 		t.Errorf("%d requests at once, %d of them searches; want at most four, and two", watched.mostAll, watched.mostHeavy)
 	}
 }
+
+func (s *shop) asked() (n int) {
+	for _, r := range s.zoho.Control.Stats(s.org).Requests {
+		n += r.Count
+	}
+	return n
+}
+
+func TestNothingIsSentBeforeTheTimeThatZohoAsksFor(t *testing.T) { // I9
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.zoho.Control.Settings(s.org, map[string]any{"latency_ms": 20})
+	s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: writeOf("Leads"), Skip: 1, Times: 1, Kind: "status", Status: 429, Effect: "none",
+		Headers: map[string]string{"Retry-After": "2"}})
+	ids := s.backlog(40)
+	s.start(s.worker())
+	refused := func() time.Time {
+		at := value[*time.Time](s, `SELECT min(at + duration_ms * interval '1 ms') FROM attempts WHERE tenant_id = $1 AND status = 429`, s.tenant.UUID())
+		if at == nil {
+			return time.Time{}
+		}
+		return *at
+	}
+	s.until("the refusal", func() bool { return !refused().IsZero() })
+	s.untilSettled(ids...)
+	early := value[int](s, `SELECT count(*) FROM attempts WHERE tenant_id = $1 AND at > $2 AND at < $2 + interval '1900 ms'`, s.tenant.UUID(), refused())
+	if early > 0 {
+		t.Errorf("%d requests within the two seconds that Zoho asked for", early)
+	}
+	s.holds(map[string]int{"Leads": 40, "Calls": 40})
+}
+
+func TestAMissingRightForAModuleAsideHoldsUpOnlyWhatNeedsIt(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	f := failing(writeOf("Deals"))
+	f.Status, f.Body = 401, `{"code":"OAUTH_SCOPE_MISMATCH","details":{},"message":"invalid oauth scope to access this URL","status":"error"}`
+	s.zoho.Control.Faults(s.org, f)
+	s.zoho.Control.Put(s.org, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": "+14155551001"})
+	buyer := from("+14155551001")
+	buyer.Transcript = []call.Turn{{Role: call.Caller, Text: "I want to buy fifty seats, send me a quote."}}
+	s.start(s.worker())
+	aside := s.receive(buyer)
+	s.untilStatus(aside, delivery.NeedsAttention)
+	if c := s.story(aside).Cause; c.Link != "/zoho" || !strings.Contains(c.Sentence, "Connect Zoho again") {
+		t.Errorf("%+v", c)
+	}
+	s.untilSettled(s.receive(from("+14155551002")))
+}
+
+func TestAContactsSecondNumberWaitsWhileItsDealIsUnsettled(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.zoho.Control.Put(s.org, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": "+14155551001", "Mobile": "+14155551002"})
+	s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: writeOf("Deals"), Times: 1, Kind: "reset", Effect: "none"})
+	buyer := func(number string) call.ID {
+		c := from(number)
+		c.Transcript = []call.Turn{{Role: call.Caller, Text: "I want to buy fifty seats, send me a quote."}}
+		return s.receive(c)
+	}
+	first := buyer("+14155551001")
+	s.start(s.worker(func(d *delivery.Deps) { d.Gap = 500 * time.Millisecond }))
+	s.until("a Deal whose answer is lost", func() bool {
+		return value[int](s, `SELECT count(*) FROM deliveries WHERE tenant_id = $1 AND module = 'Deals' AND state = 'unknown'`, s.tenant.UUID()) == 1
+	})
+	second := buyer("+14155551002")
+	s.untilSettled(first, second)
+	s.holds(map[string]int{"Deals": 1, "Calls": 2})
+}

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -13,8 +15,8 @@ type together[Q, A any] struct {
 	joins func(batch []Q, q Q) bool        // nil: everything that waits goes in one batch
 	enter func() (leave func(), err error) // nil: a batch goes as soon as it is made; else it is made when this returns
 
-	full    int         // so many need no longer wait for more
-	crowded func() bool // nil: never; else while it holds a batch waits for more, but not longer than linger
+	failed func(err error) A // what an asker gets when answering panicked
+	awaits func() int        // nil: none; else how many a batch should be, for which it waits at most so long as linger
 
 	mu       sync.Mutex
 	waiting  []*asked[Q, A]
@@ -27,8 +29,7 @@ type asked[Q, A any] struct {
 	answer chan A
 }
 
-// linger is how long a batch waits for more at most.
-const linger = time.Second
+const linger = 500 * time.Millisecond
 
 // ask gives the answer to q. The answer function gets a batch, in order of arrival, and answers each of it; err is what
 // keeps the batch from going at all.
@@ -64,7 +65,7 @@ func (g *together[Q, A]) serve(answer func([]Q, error) []A) {
 			qs[i] = one.q
 		}
 		if len(batch) > 0 {
-			for i, a := range answer(qs, err) {
+			for i, a := range g.safely(answer, qs, err) {
 				batch[i].answer <- a
 			}
 		}
@@ -77,9 +78,22 @@ func (g *together[Q, A]) serve(answer func([]Q, error) []A) {
 	}
 }
 
-// gather waits for more while the lane is crowded.
+// safely gives a panic to each of the batch as an error: the process is everybody's.
+func (g *together[Q, A]) safely(answer func([]Q, error) []A, batch []Q, err error) (out []A) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = make([]A, len(batch))
+			for i := range out {
+				out[i] = g.failed(fmt.Errorf("%w: %v\n%s", errPanicked, p, debug.Stack()))
+			}
+		}
+	}()
+	return answer(batch, err)
+}
+
+// gather waits for more, where more can be expected.
 func (g *together[Q, A]) gather() {
-	if g.crowded == nil {
+	if g.awaits == nil {
 		return
 	}
 	over := time.NewTimer(linger)
@@ -88,7 +102,7 @@ func (g *together[Q, A]) gather() {
 		g.mu.Lock()
 		n := len(g.waiting)
 		g.mu.Unlock()
-		if n == 0 || n >= g.full || !g.crowded() {
+		if n == 0 || n >= g.awaits() {
 			return
 		}
 		select {

@@ -30,7 +30,11 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 		}
 	}
 	switch e.Class {
-	case zoho.Limited, zoho.Token, zoho.Scope, zoho.Operator:
+	case zoho.Scope:
+		if d == nil || essential[d.draft.Module] {
+			return r.hold(e, d, false), true
+		}
+	case zoho.Limited, zoho.Token, zoho.Operator:
 		return r.hold(e, d, false), true
 	case zoho.Transient:
 		return r.hold(e, d, true), true
@@ -68,6 +72,10 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 	}
 	return r.refused(e, d), true
 }
+
+// essential are the modules without which no call is delivered: a consent that lacks the right to write one of them
+// holds up the lane, where any other sets aside the calls that need it.
+var essential = map[string]bool{"Leads": true, "Contacts": true, "Calls": true}
 
 // linked are the lookups of records that a call hangs on: refused, they are gone or no longer what they were.
 var linked = map[string]bool{"Who_Id": true, "What_Id": true, "Contact_Name": true, "Account_Name": true, "Parent_Id": true}

@@ -329,7 +329,7 @@ type apiConnectionOut struct {
 		Credits       struct {
 			Used  int `json:"used" doc:"By Hookline, in the last 24 hours"`
 			Limit int `json:"limit" doc:"Of the organisation, in any 24 hours, at least"`
-			Left  int `json:"left" doc:"As Zoho said within the hour, other apps included; else limit less used"`
+			Left  int `json:"left" doc:"As Zoho said within a quarter of an hour, other apps included; else limit less used"`
 			Pace  int `json:"pace" doc:"Used by Hookline an hour, by the last three hours"`
 		} `json:"credits"`
 		Lane struct {
