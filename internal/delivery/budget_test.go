@@ -46,6 +46,11 @@ func TestWhenCreditsRunLowWhatMattersLeastWaitsFirst(t *testing.T) {
 	s.spend(limit, 2*time.Hour)
 	s.exec(`UPDATE connections SET credits_left = 3, credits_left_at = now() WHERE tenant_id = $1`, s.tenant.UUID())
 	last := s.receive(from("+14155551003"))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.describe(last))
+		}
+	})
 	s.until("the lane is held", func() bool {
 		return value[string](s, `SELECT hold FROM lanes WHERE tenant_id = $1`, s.tenant.UUID()) == delivery.HoldLimit
 	})
