@@ -70,9 +70,6 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 			return err
 		}
 		var err error
-		if f.stamp, err = readStamp(ctx, tx, l); err != nil {
-			return err
-		}
 		if f.usage, err = connection.ReadUsage(ctx, tx, l.tenant); err != nil {
 			return err
 		}
@@ -104,6 +101,10 @@ func (w *Worker) lookForWork(ctx context.Context, l *lane, inHand map[call.ID]bo
 				break
 			}
 			after = jobs[len(jobs)-1]
+		}
+		// Last, so that a call which was sent again after a change meets the change.
+		if f.stamp, err = readStamp(ctx, tx, l); err != nil {
+			return err
 		}
 		return nameCallers(ctx, tx, l, named)
 	})
