@@ -77,11 +77,13 @@ CREATE POLICY credits_own ON credits
 COMMENT ON TABLE credits IS 'Zoho API credits that Hookline used for a tenant in one hour.';
 
 CREATE TABLE zoho_modules (
-    tenant_id  uuid        NOT NULL,
-    org_id     text        NOT NULL,
-    module     text        NOT NULL, -- API name
-    metadata   jsonb       NOT NULL, -- fields, layouts' required fields, pipelines: as internal/zoho reads them
-    fetched_at timestamptz NOT NULL DEFAULT now(),
+    tenant_id    uuid        NOT NULL,
+    org_id       text        NOT NULL,
+    module       text        NOT NULL, -- API name
+    metadata     jsonb       NOT NULL, -- fields, layouts' required fields, pipelines: as internal/zoho reads them
+    refused      text        NOT NULL DEFAULT '', -- the class of Zoho's refusal where the module is closed to us; metadata is of before
+    fetched_at   timestamptz NOT NULL DEFAULT now(),
+    forgotten_at timestamptz NOT NULL DEFAULT '-infinity', -- when a refused call last made Zoho be asked anew
     CONSTRAINT zoho_modules_pkey PRIMARY KEY (tenant_id, org_id, module),
     CONSTRAINT zoho_modules_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id)
 );

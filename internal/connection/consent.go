@@ -417,6 +417,11 @@ func (c *Connections) save(ctx context.Context, tx pgx.Tx, t tenant.ID, who Acto
 	if err != nil {
 		return fmt.Errorf("saving the link of %s: %w", t, err)
 	}
+	// What was closed to the one who connected before may be open to who does now.
+	if _, err := tx.Exec(ctx, `UPDATE zoho_modules SET fetched_at = '-infinity' WHERE tenant_id = @tenant AND refused <> ''`,
+		pgx.StrictNamedArgs{"tenant": t.UUID()}); err != nil {
+		return fmt.Errorf("forgetting what was closed to %s: %w", t, err)
+	}
 	detail := map[string]any{"org": got.Org.ID, "data_centre": got.Centre, "zoho_user": got.User}
 	if orgBefore != "" && orgBefore != got.Org.ID {
 		detail["org_before"] = orgBefore

@@ -264,9 +264,18 @@ func TestMetadataIsAskedOnceAnHourAndAnewWhenForgotten(t *testing.T) {
 	if _, err := w.link.Metadata(t.Context(), w.tenant, "Deals"); err != nil || count() != before+2 {
 		t.Errorf("asked %d times, %v", count()-before, err)
 	}
-	w.exec(`UPDATE zoho_modules SET fetched_at = now() - interval '61 minutes' WHERE tenant_id = $1`, w.tenant.UUID())
+	w.age("61 minutes")
 	if _, err := w.link.Metadata(t.Context(), w.tenant, "Deals"); err != nil || count() != before+3 {
 		t.Errorf("asked %d times, %v", count()-before, err)
+	}
+	for i, since := range []string{"59 seconds", "61 seconds"} { // a mapping that is refused with every call
+		w.exec(`UPDATE zoho_modules SET forgotten_at = now() - $2::text::interval WHERE tenant_id = $1`, w.tenant.UUID(), since)
+		if err := w.link.Forget(t.Context(), w.tenant, "Deals"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.link.Metadata(t.Context(), w.tenant, "Deals"); err != nil || count() != before+3+i {
+			t.Errorf("forgotten %s ago: asked %d times, %v", since, count()-before, err)
+		}
 	}
 }
 

@@ -106,3 +106,28 @@ func TestACallThatWasStoredLateWaitsForTheCallersBegunOne(t *testing.T) { // I3,
 	s.untilSettled(later, earlier)
 	s.holds(map[string]int{"Leads": 1, "Calls": 2})
 }
+
+// Fields are read anew every hour. That Zoho does not give them is no reason to wait, whatever their age; where none were
+// ever read the lane is held, and says so.
+func TestFieldsThatCannotBeReadHoldUpOnlyWhoHasNone(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).newShop()
+	s.start(s.worker())
+	s.untilSettled(s.receive(sarah()))
+	s.zoho.Control.Faults(s.org, sandboxtest.Fault{Match: sandboxtest.Match{Path: "/crm/v8/settings/*"}, Kind: "hang"})
+	s.exec(`UPDATE zoho_modules SET fetched_at = now() - interval '40 days'`)
+	began := time.Now()
+	s.untilSettled(s.receive(from(number(1))))
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("delivered after %s", took)
+	}
+	s.zoho.Control.ClearFaults(s.org)
+	s.zoho.Control.Faults(s.org, failing(sandboxtest.Match{Path: "/crm/v8/settings/*"}))
+	s.exec(`DELETE FROM zoho_modules`)
+	id := s.receive(from(number(2)))
+	s.until("the lane rests over a fault of Zoho's", func() bool {
+		return value[bool](s, `SELECT faults > 0 FROM lanes WHERE tenant_id = $1`, s.tenant.UUID())
+	})
+	s.zoho.Control.ClearFaults(s.org)
+	s.untilSettled(id)
+}

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -13,7 +12,6 @@ import (
 	"hookline/internal/mapping"
 	"hookline/internal/routing"
 	"hookline/internal/tenant"
-	"hookline/internal/zoho"
 )
 
 // setting is what a tenant wants done with its calls, and where: read once for many calls.
@@ -58,16 +56,10 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 		return nil, fmt.Errorf("reading the setting of %s: %w", t, err)
 	}
 	if s.link.Status == connection.Connected {
-		s.metadata = mapping.Metadata{}
-		for _, module := range append([]string{"Leads", "Contacts", "Deals", "Calls"}, s.rules.Modules()...) {
-			known, err := w.Connections.Metadata(ctx, t, module)
-			if isClosed(err) {
-				continue // taken to have Zoho's standard fields: only calls that need the module fail, each with the reason
-			}
-			if err != nil {
-				return nil, err
-			}
-			s.metadata[module] = known
+		// A module that is left out is taken to have Zoho's standard fields: only calls that need it fail, each with the reason.
+		s.metadata, err = w.Connections.MetadataOf(ctx, t, append([]string{"Leads", "Contacts", "Deals", "Calls"}, s.rules.Modules()...)...)
+		if err != nil {
+			return nil, err
 		}
 		country := s.link.Country
 		if country == "" {
@@ -83,13 +75,6 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 	}
 	w.settings[t] = s
 	return s, nil
-}
-
-// isClosed reports whether err says that a module is not for the Zoho user who connected, or that the organisation has
-// none.
-func isClosed(err error) bool {
-	e, ok := errors.AsType[*zoho.Error](err)
-	return ok && (e.Class == zoho.Permission || e.Class == zoho.Unsupported || e.Class == zoho.Gone)
 }
 
 // maxSettings bounds what a worker remembers of tenants whose lanes it has held.

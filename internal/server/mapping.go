@@ -24,19 +24,12 @@ import (
 // metadataOf reads what the organisation's modules look like. A module that cannot be read just now, or without a
 // connection, is left out: the standard fields take its place.
 func (s *Server) metadataOf(c echo.Context, modules ...string) mapping.Metadata {
-	md := mapping.Metadata{}
 	if s.Zoho == nil {
-		return md
+		return mapping.Metadata{}
 	}
 	within, cancel := context.WithTimeout(ctx(c), 5*time.Second)
 	defer cancel()
-	for _, m := range modules {
-		read, err := s.Zoho.Metadata(within, tenantOf(c), m)
-		if err != nil {
-			continue
-		}
-		md[m] = read
-	}
+	md, _ := s.Zoho.MetadataOf(within, tenantOf(c), modules...)
 	return md
 }
 

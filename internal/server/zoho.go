@@ -157,7 +157,7 @@ func (s *Server) confirmZoho(c echo.Context) error {
 func (s *Server) probeZoho(c echo.Context) error {
 	err := s.Zoho.Probe(ctx(c), tenantOf(c))
 	if err == nil {
-		err = s.Zoho.LookAgain(ctx(c), tenantOf(c), connection.InUse...)
+		err = s.Zoho.LookAtAll(ctx(c), tenantOf(c))
 	}
 	if err != nil {
 		s.Log.Warn("probing zoho", "request", requestIDOf(c), "tenant", tenantOf(c).String(), "err", err)
