@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"encoding/base32"
 	"encoding/json"
@@ -79,7 +80,12 @@ func openJSON(keys *seal.Keys, t tenant.ID, place string, row uuid.UUID, sealed 
 	if err != nil {
 		return err
 	}
-	dec := json.NewDecoder(strings.NewReader(string(plain)))
+	return readNumbers(plain, into)
+}
+
+// readNumbers reads JSON and keeps its numbers as they are written: Zoho's ids and amounts are more than a float holds.
+func readNumbers(doc []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.UseNumber()
 	return dec.Decode(into)
 }
@@ -117,7 +123,8 @@ func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t
 	})
 }
 
-// writeDelivery stores the row as it now is. A row that has reached Zoho is never taken back by a plan.
+// writeDelivery stores the row as it now is. A row that has reached Zoho is never taken back by a plan. The time of the
+// intent is that of this run's own: one of before may have made a record, which is looked for from then on.
 func (w *Worker) writeDelivery(b *pgx.Batch, t tenant.ID, id call.ID, d *delivery) error {
 	payload, err := sealJSON(w.Keys, t, payloadPlace, d.id, d.draft)
 	if err != nil {
@@ -131,7 +138,7 @@ func (w *Worker) writeDelivery(b *pgx.Batch, t tenant.ID, id call.ID, d *deliver
 		INSERT INTO deliveries (tenant_id, id, call_id, slot, revision, position, decision, module, action, ref, payload,
 		                        state, zoho_id, cause, intent_at, looks, lost, looked_at, done_at)
 		VALUES (@tenant, @id, @call, @slot, @revision, @position, @decision, @module, @action, @ref, @payload, @state,
-		        @zoho_id, @cause, CASE WHEN @state = 'sending' THEN clock_timestamp() END, @looks, @lost,
+		        @zoho_id, @cause, CASE WHEN @fresh THEN clock_timestamp() END, @looks, @lost,
 		        CASE WHEN @looks > 0 THEN clock_timestamp() END, CASE WHEN @state = 'done' THEN clock_timestamp() END)
 		ON CONFLICT (tenant_id, id) DO UPDATE
 		   SET position = EXCLUDED.position, decision = EXCLUDED.decision, module = EXCLUDED.module,
@@ -143,7 +150,7 @@ func (w *Worker) writeDelivery(b *pgx.Batch, t tenant.ID, id call.ID, d *deliver
 		pgx.StrictNamedArgs{
 			"tenant": t.UUID(), "id": d.id, "call": id.UUID(), "slot": d.slot, "revision": d.revision, "position": d.position,
 			"decision": d.decision, "module": d.draft.Module, "action": d.draft.Action, "ref": d.ref, "payload": payload,
-			"state": d.state, "zoho_id": d.zohoID, "cause": cause, "looks": d.looks, "lost": d.lost,
+			"state": d.state, "fresh": d.fresh, "zoho_id": d.zohoID, "cause": cause, "looks": d.looks, "lost": d.lost,
 		})
 	return nil
 }
@@ -165,7 +172,7 @@ func lastDecision(ctx context.Context, tx postgres.Querier, t tenant.ID, id call
 	if err != nil {
 		return decided{}, false, fmt.Errorf("reading the decision on %s: %w", id, err)
 	}
-	if err := errors.Join(json.Unmarshal(facts, &d.facts), json.Unmarshal(decision, &d.decision)); err != nil {
+	if err := errors.Join(readNumbers(facts, &d.facts), json.Unmarshal(decision, &d.decision)); err != nil {
 		return decided{}, false, fmt.Errorf("reading the decision on %s: %w", id, err)
 	}
 	return d, true, nil

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -22,6 +23,9 @@ func TestARowChangesARecordThatExistsInItsModeOnly(t *testing.T) {
 		"fill: what a person wrote over the call's value stays": {FillEmpty, "Buyer", "Chef", "Caller", nil},
 		"always: over another value":                            {Always, "Buyer", "Chef", nil, "Buyer"},
 		"always: the same value is not written again":           {Always, "Buyer", "Buyer", nil, nil},
+		"always: the same number is not written again":          {Always, json.Number("50000000"), 5e+07, nil, nil},
+		"always: of other digits, the same number":              {Always, json.Number("700"), json.Number("700.00"), nil, nil},
+		"always: ids that a float does not tell apart":          {Always, json.Number("5725767000000524157"), json.Number("5725767000000524158"), nil, json.Number("5725767000000524157")},
 		"append: the first line":                                {Append, "Called", nil, nil, "Called"},
 		"append: one more line":                                 {Append, "Called", "Met at the fair", nil, "Met at the fair\nCalled"},
 		"append: never the same line twice":                     {Append, "Called", "Met\r\nCalled\r\nWrote", nil, nil},
@@ -77,5 +81,32 @@ func TestAnUpdateIsRevisedOnTheRecordAsItStandsNow(t *testing.T) {
 	}
 	if d.Fields["Title"] != "Buyer" || len(d.Fields) != 3 {
 		t.Errorf("the draft itself was changed: %+v", d)
+	}
+}
+
+func TestDriftIsToldOfWhatARuleWritesOnly(t *testing.T) {
+	md := Standard()
+	for _, module := range []string{"Deals", "Tasks", "Accounts"} {
+		of := md[module]
+		of.Fields = append(of.Fields, zoho.Field{APIName: "Region", Label: "Region", Type: "text", Length: 50, Visible: true, CanCreate: true, CanUpdate: true, Mandatory: true})
+		md[module] = of
+	}
+	all := []routing.Outcome{{Do: routing.CreateDeal, Account: true}, {Do: routing.AddTask, Subject: "Call back"}}
+	for name, c := range map[string]struct {
+		rule routing.Rule
+		want string
+	}{
+		"no rule writes them":   {routing.Rule{Then: []routing.Outcome{{Do: routing.LogCall}}}, ""},
+		"the rule is off":       {routing.Rule{Off: true, Then: all}, ""},
+		"a Deal and no Account": {routing.Rule{Then: []routing.Outcome{{Do: routing.CreateDeal}}}, "Deals "},
+		"a rule writes them":    {routing.Rule{Then: all}, "Deals Tasks Accounts "},
+	} {
+		got := ""
+		for _, p := range Drift(DefaultSet(), routing.Set{Rules: []routing.Rule{c.rule}}, md) {
+			got += p.Module + " "
+		}
+		if got != c.want {
+			t.Errorf("%s: told of %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"encoding/json"
 	"fmt"
+	"math/big"
 	"reflect"
 	"regexp"
 	"slices"
@@ -280,7 +282,22 @@ func same(a, b any) bool {
 			return fmt.Sprint(ma["id"]) == fmt.Sprint(mb["id"])
 		}
 	}
+	if x, ok := number(a); ok {
+		if y, ok := number(b); ok {
+			return x.Cmp(y) == 0
+		}
+	}
 	return trimmed(fmt.Sprint(a)) == trimmed(fmt.Sprint(b))
+}
+
+// number is a number by its value, whether it was rendered, stored or read: 5e+07 is 50000000, 700.00 is 700.
+func number(v any) (*big.Float, bool) {
+	switch v.(type) {
+	case json.Number, float64, int, int64:
+		n, _, err := big.ParseFloat(fmt.Sprint(v), 10, 200, big.ToNearestEven)
+		return n, err == nil
+	}
+	return nil, false
 }
 
 // trimmed is a text as it compares: Zoho's pages write line breaks in their own way.

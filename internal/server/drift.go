@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -33,7 +34,7 @@ func (s *Server) drift(c echo.Context) ([]page.Drift, error) {
 		return nil, err
 	}
 	var all []page.Drift
-	for _, p := range mapping.Drift(rows, known) {
+	for _, p := range mapping.Drift(rows, rules, known) {
 		all = append(all, page.Drift{Sentence: p.Sentence, Href: "/mapping/" + p.Module + "#field-" + p.Field, Label: "Mapping of " + p.Module})
 	}
 	for _, r := range rules.Rules {
@@ -55,7 +56,7 @@ func goneStage(r routing.Rule, pipelines []zoho.Pipeline) string {
 		}
 		for _, stage := range append([]string{o.Stage}, o.From...) {
 			there := stage == routing.NextStage || slices.ContainsFunc(pipelines, func(p zoho.Pipeline) bool {
-				return slices.ContainsFunc(p.Stages, func(s zoho.Stage) bool { return s.Name == stage })
+				return slices.ContainsFunc(p.Stages, func(s zoho.Stage) bool { return strings.EqualFold(s.Name, stage) }) // as Decide compares
 			})
 			if !there {
 				return fmt.Sprintf("No pipeline in Zoho has the stage “%s”. Choose one that is there.", stage)

@@ -301,7 +301,7 @@ func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
 			t.Fatalf("looking again answers %d: %s", status, body)
 		}
 	}
-	rule := url.Values{"version": {"0"}, "name": {"Haggling"}, "match": {"all"}, "caller": {"contact"}, "does": {"deal-log"}, "stage": {"Negotiation/Review"}}
+	rule := url.Values{"version": {"0"}, "name": {"Haggling"}, "match": {"all"}, "caller": {"contact"}, "does": {"deal-log"}, "stage": {"negotiation/review"}} // stages are compared without case
 	if status, _, body := h.ask(h.Client, http.MethodPost, "/rules", rule); status != http.StatusSeeOther {
 		t.Fatalf("a rule: %d %s", status, body)
 	}
@@ -323,9 +323,9 @@ func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
 	}
 	check()
 	h.must(h.see("/"), changed, "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed",
-		`href="/mapping/Leads#field-Industry"`, "names a stage that is gone. No pipeline in Zoho has the stage “Negotiation/Review”.")
+		`href="/mapping/Leads#field-Industry"`, "names a stage that is gone. No pipeline in Zoho has the stage “negotiation/review”.")
 	h.must(h.see("/mapping/Leads"), "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed", "<b>Contacted</b>")
-	h.must(h.see("/rules"), "No pipeline in Zoho has the stage “Negotiation/Review”.")
+	h.must(h.see("/rules"), "No pipeline in Zoho has the stage “negotiation/review”.")
 	if n := h.zoho.Control.Stats("").Count("POST", "/crm/v8/{module}"); n != 0 {
 		t.Errorf("%d calls met it", n)
 	}
