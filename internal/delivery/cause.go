@@ -38,6 +38,7 @@ const (
 	CauseMapping    = "MAPPING"    // the mapping cannot fill the record
 	CauseOurs       = "OURS"       // a fault of Hookline's
 	CauseCredits    = "CREDITS"    // the call is open and waits for credits
+	CauseCrowd      = "CROWD"      // too many records have the name in theirs for Zoho to show whether one is it
 	CauseAgain      = "AGAIN"      // Zoho answers this call with a fault of its own, again and again
 )
 

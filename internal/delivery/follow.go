@@ -34,10 +34,10 @@ func (r *run) lookAgain(d *delivery) (end, bool) {
 	return e, again
 }
 
-// carriedOut reports whether something of the decision stands in Zoho beside the Lead.
+// carriedOut reports whether something of the decision stands in Zoho beside the Lead, and by this call.
 func (r *run) carriedOut() bool {
 	for _, d := range r.deliveries {
-		if d.state == Done && d.revision == 0 && d.slot != routing.SlotLead {
+		if d.state == Done && d.revision == 0 && d.slot != routing.SlotLead && !d.taken() {
 			return true
 		}
 	}

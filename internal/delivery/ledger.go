@@ -44,6 +44,7 @@ type delivery struct {
 	state    string
 	zohoID   string
 	cause    *Cause
+	unfit    *Cause        // why a new record cannot be made of the draft; not stored
 	intent   time.Time     // when the request was about to be sent, by the database's clock
 	looks    int           // read-backs since then that found nothing
 	lost     int           // times that it was sent, not answered, and not there

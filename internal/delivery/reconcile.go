@@ -22,17 +22,17 @@ func (r *run) settle(d *delivery) (sendAgain bool, e end, ended bool) {
 	if d.looked >= 0 && d.looked < r.w.Gap {
 		return false, r.waitFor(r.w.Gap - d.looked), true
 	}
-	ours, others, err := r.lookFor(d)
+	seen, err := r.lookFor(d)
 	switch {
 	case err != nil:
 		e, ended = r.verdict(err, nil)
 		return false, e, ended
-	case len(ours) == 1:
-		d.zohoID = ours[0].ID
+	case len(seen.ours) == 1:
+		d.zohoID = seen.ours[0].ID
 		e, ended = r.written(d)
 		return false, e, ended
-	case len(ours) > 1 || len(others) > 0:
-		return false, r.unsettled(d, append(ours, others...)), true
+	case len(seen.ours) > 1 || len(seen.others) > 0:
+		return false, r.unsettled(d, append(seen.ours, seen.others...)), true
 	}
 	d.looks++
 	d.looked = 0
@@ -41,6 +41,9 @@ func (r *run) settle(d *delivery) (sendAgain bool, e end, ended bool) {
 		return false, r.waitFor(r.w.Gap), true
 	}
 	d.looks = 0
+	if seen.more {
+		return false, r.unsettled(d, nil), true
+	}
 	if d.lost++; d.lost == maxLost {
 		d.lost = 0 // a replay tries as often again
 		d.to(Unknown)
@@ -64,6 +67,10 @@ func (r *run) unsettled(d *delivery, found []Candidate) end {
 		Code: CauseUnsettled, Module: d.draft.Module, Slot: d.slot, Candidates: found,
 		Sentence: fmt.Sprintf("Zoho's answer to %s was lost, and what is there now cannot be told apart. Choose the right record, or say that none is.", recordOf(d.draft.Module)),
 	}
+	if len(found) == 0 {
+		d.cause.Sentence = fmt.Sprintf("Zoho's answer to %s was lost, and so much was made there since that it cannot be found among it. Look for it in Zoho: delete it there if it was made, and say that none is.",
+			recordOf(d.draft.Module))
+	}
 	d.to(Unknown)
 	return r.setAside(d.cause)
 }
@@ -71,67 +78,100 @@ func (r *run) unsettled(d *delivery, found []Candidate) end {
 // clockSlack is how far Zoho's clock and the database's may be apart.
 const clockSlack = 5 * time.Minute
 
-// lookFor asks Zoho for the record that d's lost request may have made. Ours carry its reference, or are the only
-// thing that fits where no reference could be written; others fit and carry none.
-func (r *run) lookFor(d *delivery) (ours, others []Candidate, err error) {
+// sighting is what a look for a lost record has found. Ours carry its reference, or are the only thing that fits where no
+// reference could be written; others fit and carry none.
+type sighting struct {
+	ours, others []Candidate
+	more         bool // there is more that could be it than was looked at: not to be found does not mean not to be there
+}
+
+// A look takes as many records as one answer of Zoho's query holds, and reads so many of them whole.
+const (
+	mostAlike = 200
+	mostRead  = 50
+)
+
+// lookFor asks Zoho for the record that d's lost request may have made.
+func (r *run) lookFor(d *delivery) (sighting, error) {
+	var s sighting
 	if _, err := r.follow(d); err != nil { // what hung on a converted Lead hangs on its Contact
-		return nil, nil, err
+		return s, err
 	}
 	r.asking(purposeReadBack, d.id)
 	marker := d.draft.Marker
 	if marker.Field != "" {
 		found, err := r.api.Find(r.l.ctx, zoho.Query{Select: []string{"id", "Created_Time"}, From: d.draft.Module, Where: zoho.Equal(marker.Field, d.ref)})
-		if err != nil {
-			return nil, nil, err
-		}
-		return candidates(found, ""), nil, nil
+		s.ours = candidates(found, "")
+		return s, err
 	}
 	rec, err := d.draft.Record(r.ids(), d.ref)
 	if err != nil {
-		return nil, nil, &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
+		return s, &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
 	}
 	if d.draft.Module == "Notes" {
 		return r.lookForNote(d, rec)
 	}
 	found, err := r.api.Find(r.l.ctx, lookalikes(d, rec))
 	if err != nil {
-		return nil, nil, err
+		return s, err
 	}
+	s.more = len(found) >= mostAlike
 	if found, err = r.unclaimed(d, found); err != nil {
-		return nil, nil, err
+		return s, err
 	}
 	name := names[d.draft.Module]
 	alike := func(hit zoho.Record) bool { return name == "" || hit.Text(name) == rec.Text(name) }
 	if marker.Append == "" {
-		return candidates(slices.DeleteFunc(found, func(hit zoho.Record) bool { return !alike(hit) }), name), nil, nil
+		s.ours = candidates(slices.DeleteFunc(found, func(hit zoho.Record) bool { return !alike(hit) }), name)
+		if s.more { // one of them, but which
+			s.ours, s.others = nil, s.ours
+		}
+		return s, nil
 	}
-	for _, hit := range found {
+	slices.SortStableFunc(found, func(a, b zoho.Record) int { // of its name first: it may have another by now
+		switch {
+		case alike(a) == alike(b):
+			return 0
+		case alike(a):
+			return -1
+		}
+		return 1
+	})
+	for i, hit := range found {
+		one := candidates([]zoho.Record{hit}, name)
+		if i >= mostRead {
+			s.more = true
+			if alike(hit) {
+				s.others = append(s.others, one...)
+			}
+			continue
+		}
 		r.asking(purposeReadBack, d.id)
 		whole, there, err := r.api.Get(r.l.ctx, d.draft.Module, hit.ID(), []string{marker.Append})
 		if err != nil {
-			return nil, nil, err
+			return s, err
 		}
 		switch {
 		case !there:
 		case marker.RefIn(whole) == d.ref:
-			ours = append(ours, candidates([]zoho.Record{hit}, name)...) // whatever its name is by now
+			s.ours = append(s.ours, one...) // whatever its name is by now
 		case marker.RefIn(whole) == "" && alike(hit):
-			others = append(others, candidates([]zoho.Record{hit}, name)...)
+			s.others = append(s.others, one...)
 		}
 	}
-	if len(ours) == 1 || d.draft.Find != "" { // one of the same name is taken anyway
-		others = nil
+	if len(s.ours) == 1 || d.draft.Find != "" { // one of the same name is taken anyway
+		s.others = nil
 	}
-	return ours, others, nil
+	return s, nil
 }
 
 // names are the fields that name a record to a person.
 var names = map[string]string{"Leads": "Last_Name", "Calls": "Subject", "Deals": "Deal_Name", "Tasks": "Subject", "Contacts": "Last_Name", "Accounts": "Account_Name", "Notes": "Note_Title"}
 
 // lookalikes asks for records that could be the one: a Call by whom it is about and its start, a Lead by its number,
-// a Deal by its Contact, each no older than the intent.
+// a Deal by its Contact, what has none of these by its name; each no older than the intent, and the newest first.
 func lookalikes(d *delivery, rec zoho.Record) zoho.Query {
-	q := zoho.Query{Select: []string{"id", "Created_Time"}, From: d.draft.Module, Limit: 50}
+	q := zoho.Query{Select: []string{"id", "Created_Time"}, From: d.draft.Module, Order: "Created_Time", Limit: mostAlike}
 	if name := names[d.draft.Module]; name != "" {
 		q.Select = append(q.Select, name)
 	}
@@ -160,8 +200,9 @@ func lookalikes(d *delivery, rec zoho.Record) zoho.Query {
 		same("Contact_Name")
 	case "Tasks":
 		same("Who_Id", "What_Id")
-	case "Accounts":
-		if c, ok := byName("Account_Name", rec.Text("Account_Name")); ok {
+	}
+	if name := names[d.draft.Module]; len(conds) == 0 && name != "" {
+		if c, ok := byName(name, rec.Text(name)); ok {
 			conds = append(conds, c)
 		}
 	}

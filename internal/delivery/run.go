@@ -142,7 +142,8 @@ func (r *run) load() (fresh bool, err error) {
 		return false, fmt.Errorf("loading call %s: %w", j.id, err)
 	}
 	r.decided.facts.Call = j.call
-	return !known || j.status == Received && !slices.ContainsFunc(r.deliveries, (*delivery).begun), nil
+	begun := func(d *delivery) bool { return d.begun() && !d.taken() }
+	return !known || j.status == Received && !slices.ContainsFunc(r.deliveries, begun), nil
 }
 
 // begun reports whether something of the delivery may be in Zoho.
@@ -182,6 +183,7 @@ func (r *run) decide() (end, bool) {
 	}
 	r.decided = decided{number: r.decided.number + 1, ruleVersion: r.rules.Version, mappingVersion: r.mappings.Version, facts: facts, decision: decision}
 	drafts, problems := mapping.Render(r.mappings, decision, facts, r.set.metadata)
+	r.lookAnew()
 	r.plan(drafts, problems)
 
 	s := step{status: Delivering, decision: true}
@@ -337,17 +339,21 @@ func (r *run) plan(drafts []mapping.Draft, problems []mapping.Problem) {
 		if d == nil {
 			d = r.add(draft.Slot, 0)
 		}
+		d.unfit = nil
+		for _, p := range problems {
+			if p.Blocking && p.Slot == draft.Slot {
+				d.unfit = causeOfProblem(p)
+				break
+			}
+		}
 		if d.begun() {
 			continue
 		}
 		d.draft, d.position, d.decision, d.cause = draft, i, r.decided.number, nil
 		d.to(Planned)
-		for _, p := range problems {
-			if p.Blocking && p.Slot == draft.Slot {
-				d.cause = causeOfProblem(p)
-				d.to(Refused)
-				break
-			}
+		if d.unfit != nil && draft.Find == "" { // one that Zoho has is taken, whatever a new one would lack
+			d.cause = d.unfit
+			d.to(Refused)
 		}
 	}
 	for _, d := range r.deliveries {
@@ -493,11 +499,19 @@ func (r *run) send(d *delivery) error {
 		return &zoho.Error{Class: zoho.OurBug, Message: err.Error()}
 	}
 	if d.draft.Find != "" {
-		found, done, err := r.existing(d, rec)
-		if err != nil || found {
+		// Until it is over nobody else in the lane looks for the same: two callers of one company do not make it twice.
+		name := rec.Text(d.draft.Find)
+		claim := d.draft.Module + " " + fold(name)
+		if _, err := r.l.alone(claim); err != nil {
 			return err
 		}
-		defer done()
+		defer r.l.leave(claim)
+		if found, err := r.existing(d, name); err != nil || found {
+			return err
+		}
+		if d.unfit != nil {
+			return &aside{d.unfit}
+		}
 	}
 	if err := r.l.mayWrite(); err != nil {
 		return err

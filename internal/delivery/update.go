@@ -12,6 +12,7 @@ import (
 // rounds is how often a record is read again because it changed between reading and writing.
 const rounds = 4
 
+// errRestless makes the call, and no other, wait until the record is less busy.
 var errRestless = &zoho.Error{Class: zoho.Transient, Message: "the record changes faster than it can be read and written"}
 
 // update changes a record that exists: only if it is still as it was read. Where it is not, or an earlier try may have

@@ -8,6 +8,7 @@ import (
 
 	"hookline/internal/identity"
 	"hookline/internal/mapping"
+	"hookline/internal/routing"
 	"hookline/internal/zoho"
 )
 
@@ -22,12 +23,24 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 	if h, ok := errors.AsType[*heldUp](err); ok {
 		return r.rest(h.hold, d), true
 	}
+	if a, ok := errors.AsType[*aside](err); ok {
+		d.cause = a.cause
+		d.to(Refused)
+		return r.setAside(d.cause), true
+	}
 	if !ofZoho {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			e = &zoho.Error{Class: zoho.Transient, Message: err.Error()}
 		} else {
 			return end{job: r.job, again: -1, err: err}, true
 		}
+	}
+	switch {
+	case e == errRestless:
+		return r.comeBack(d, rests[HoldOutage], &Cause{Code: CauseAgain, Module: d.draft.Module, Slot: d.slot,
+			Sentence: "The record changes in Zoho faster than it can be read and written, again and again. Look at what changes it there, then replay."}), true
+	case e.Code == "RECORD_LOCKED" && d != nil:
+		return r.comeBack(d, untilUnlocked, causeOfRefusal(e, d.draft.Module, d.slot, r.set.metadata[d.draft.Module])), true
 	}
 	switch e.Class {
 	case zoho.Scope:
@@ -53,7 +66,7 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 			return r.duplicate(e, d)
 		}
 	case zoho.Gone, zoho.RecordState:
-		if d != nil && e.Code != "RECORD_LOCKED" && e.Code != "RECORD_IN_BLUEPRINT" && e.Code != causeBlueprint {
+		if d != nil && e.Code != "RECORD_IN_BLUEPRINT" && e.Code != causeBlueprint {
 			if e, again := r.lookAgain(d); again {
 				return e, e.job != nil
 			}
@@ -76,6 +89,31 @@ func (r *run) verdict(err error, d *delivery) (end, bool) {
 // essential are the modules without which no call is delivered: a consent that lacks the right to write one of them
 // holds up the lane, where any other sets aside the calls that need it.
 var essential = map[string]bool{"Leads": true, "Contacts": true, "Calls": true}
+
+// aside is what only a person can mend, found out before anything was sent.
+type aside struct{ cause *Cause }
+
+func (a *aside) Error() string { return a.cause.Sentence }
+
+// untilUnlocked is how long a call waits for a record that is locked in Zoho, time after time (from memory: locks are
+// short as a rule). Then a person is asked.
+var untilUnlocked = []time.Duration{time.Hour, time.Hour, time.Hour}
+
+// comeBack makes this call alone wait for a record that is busy in Zoho, and asks a person when that does not help.
+func (r *run) comeBack(d *delivery, waits []time.Duration, c *Cause) end {
+	if r.job.tries >= len(waits) {
+		d.cause = c
+		d.to(Refused)
+		return r.setAside(c)
+	}
+	d.to(Planned) // nothing was written
+	waiting := &Cause{Code: c.Code, Module: c.Module, Slot: c.Slot, Sentence: "The record is locked or busy in Zoho. The call waits, and tries again by itself."}
+	e, err := r.save(step{status: r.openStatus(), tried: true, wait: &waits[r.job.tries], cause: waiting})
+	if err != nil {
+		return end{job: r.job, again: -1, err: err}
+	}
+	return e
+}
 
 // linked are the lookups of records that a call hangs on: refused, they are gone or no longer what they were.
 var linked = map[string]bool{"Who_Id": true, "What_Id": true, "Contact_Name": true, "Account_Name": true, "Parent_Id": true}
@@ -186,7 +224,7 @@ func (r *run) redo() (end, bool) {
 		switch {
 		case d.state == Unknown && d.draft.Action == mapping.Create:
 			return end{}, false
-		case d.state == Done && d.revision == 0 && d.draft.Action == mapping.Create:
+		case d.state == Done && d.revision == 0 && d.draft.Action == mapping.Create && !d.taken():
 			made = append(made, d)
 		}
 	}
@@ -203,18 +241,69 @@ func (r *run) redo() (end, bool) {
 		}
 	}
 	if len(made) > 0 && gone == 0 {
-		return end{}, false
+		return r.rehang()
 	}
-	for _, d := range r.deliveries {
-		if d.state != Skipped && d.state != Done {
-			d.to(Planned)
-		}
-	}
+	r.planAgain()
 	e, ended := r.decide()
 	if !ended {
 		return end{}, true
 	}
 	return e, true
+}
+
+// planAgain takes back what is not over.
+func (r *run) planAgain() {
+	for _, d := range r.deliveries {
+		if d.state != Skipped && d.state != Done {
+			d.to(Planned)
+		}
+	}
+}
+
+// lookAnew takes back what was found in Zoho and not made: whoever decides again looks for it again.
+func (r *run) lookAnew() {
+	for _, d := range r.deliveries {
+		if d.taken() {
+			d.zohoID = ""
+			d.to(Planned)
+		}
+	}
+}
+
+// rehang leaves the decision, of which something stands, and hangs the rest on the Contact that the caller is by now:
+// the one of then was merged or deleted. It reports false when the caller is no other; the end's job is nil when the
+// story goes on.
+func (r *run) rehang() (end, bool) {
+	was := r.decided.facts.Match.Contact
+	if was == nil {
+		return end{}, false
+	}
+	match, err := r.identifyAlone()
+	if err != nil {
+		return r.verdict(err, nil)
+	}
+	if match.Contact == nil || match.Contact.ID == was.ID {
+		return end{}, false
+	}
+	r.decided.number++
+	r.decided.facts.Match.Contact = match.Contact
+	for _, a := range r.decided.decision.Actions {
+		for _, target := range []*routing.Target{a.Contact, a.About} {
+			if target != nil && target.ID == was.ID {
+				target.ID, target.Name = match.Contact.ID, match.Contact.Name
+			}
+		}
+	}
+	r.decided.decision.Trace.Notes = append(r.decided.decision.Trace.Notes,
+		"The Contact who called is gone from Zoho. What was left to write hangs on the one who has the number now.")
+	r.planAgain()
+	drafts, problems := mapping.Render(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata)
+	r.plan(drafts, problems)
+	e, err := r.save(step{status: Delivering, decision: true})
+	if err != nil {
+		return e, true
+	}
+	return end{}, true
 }
 
 // stands asks Zoho whether a record that this call has made is still what it was.
