@@ -59,7 +59,7 @@ const (
 // tell tells a call's story from wherever it stands to its end, or to the point where it has to wait.
 func (w *Worker) tell(l *lane, set *setting, j *job) end {
 	r := &run{w: w, l: l, set: set, job: j, rules: set.rules, mappings: set.mappings}
-	r.inTurn = w.Connections.API(l.tenant, r.observe)
+	r.inTurn = w.Connections.API(l.tenant, r.observe).Unless(l.mayWrite)
 	r.api = r.inTurn.Through(l.turn)
 	defer r.leave()
 

@@ -280,7 +280,7 @@ func ofOneAlone(err error) bool {
 // sharedAPI is the lane's API for a request of several calls whose turn it is; exchanges gives what was exchanged.
 func (w *Worker) sharedAPI(l *lane) (api *zoho.API, exchanges func() []zoho.Exchange) {
 	var seen []zoho.Exchange
-	api = w.Connections.API(l.tenant, func(e zoho.Exchange) { seen = append(seen, e) })
+	api = w.Connections.API(l.tenant, func(e zoho.Exchange) { seen = append(seen, e) }).Unless(l.mayWrite)
 	return api, func() []zoho.Exchange { return seen }
 }
 

@@ -113,6 +113,7 @@ type API struct {
 	access  AccessFunc
 	observe func(Exchange)
 	turn    func(ctx context.Context, heavy bool) (done func(), err error)
+	late    func() error
 }
 
 // For binds the client to one tenant. Every exchange is reported to observe, which may be nil and is called
@@ -122,7 +123,7 @@ func (c *Client) For(access AccessFunc, observe func(Exchange)) *API {
 		observe = func(Exchange) {}
 	}
 	anyTime := func(context.Context, bool) (func(), error) { return func() {}, nil }
-	return &API{client: c, access: access, observe: observe, turn: anyTime}
+	return &API{client: c, access: access, observe: observe, turn: anyTime, late: func() error { return nil }}
 }
 
 // Observing is the same API with one more observer, which is called first.
@@ -137,6 +138,14 @@ func (a *API) Observing(also func(Exchange)) *API {
 func (a *API) Through(turn func(ctx context.Context, heavy bool) (done func(), err error)) *API {
 	b := *a
 	b.turn = turn
+	return &b
+}
+
+// Unless is the same API that asks late right before a write leaves, when its turn and its access are there: a process
+// that was stopped meanwhile may have lost the right to write. Its error is handed on: nothing is sent.
+func (a *API) Unless(late func() error) *API {
+	b := *a
+	b.late = late
 	return &b
 }
 
@@ -162,6 +171,11 @@ func (a *API) send(ctx context.Context, r request) (answer, error) {
 	access, err := a.access(ctx, "")
 	if err != nil {
 		return answer{}, err
+	}
+	if r.write {
+		if err := a.late(); err != nil {
+			return answer{}, err
+		}
 	}
 	ans, failed := a.exchange(ctx, r, access, false)
 	if failed != nil && failed.Class == Token {
