@@ -177,13 +177,6 @@ func TestALaneHasFourRequestsAtZohoAndTwoThatSearch(t *testing.T) {
 	}
 }
 
-func (s *shop) asked() (n int) {
-	for _, r := range s.zoho.Control.Stats(s.org).Requests {
-		n += r.Count
-	}
-	return n
-}
-
 func TestNothingIsSentBeforeTheTimeThatZohoAsksFor(t *testing.T) { // I9
 	t.Parallel()
 	s := newWorld(t).newShop()
