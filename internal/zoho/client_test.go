@@ -428,3 +428,20 @@ func TestExpiryIsReadInBothUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestAWriteThatComesTooLateIsNotSent(t *testing.T) { // P18
+	t.Parallel()
+	var requests atomic.Int32
+	api, seen := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		io.WriteString(w, `{"data":[{"id":"5725767000000524157"}]}`)
+	})
+	late := errors.New("the lane is another's")
+	api = api.Unless(func() error { return late })
+	if _, err := api.Create(t.Context(), "Leads", []Record{{"Last_Name": "Johnson"}}, WriteOptions{}); !errors.Is(err, late) || requests.Load() != 0 || len(*seen) != 0 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+	if _, found, err := api.Get(t.Context(), "Leads", "5725767000000524157", nil); err != nil || !found {
+		t.Errorf("a read changes nothing, and got %v %v", found, err)
+	}
+}
