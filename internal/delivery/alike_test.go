@@ -1,9 +1,13 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +156,42 @@ func TestAnAccountThatIsThereIsTakenWhateverANewOneWouldLack(t *testing.T) {
 	s.replay(id)
 	s.untilSettled(id)
 	s.holds(map[string]int{"Accounts": 2, "Deals": 2})
+}
+
+// faulty is a way to Zoho that panics once, in a query for an Account.
+type faulty struct {
+	http.RoundTripper
+	once sync.Once
+}
+
+func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte("from Accounts")) {
+			f.once.Do(func() { panic("a fault of ours") })
+		}
+	}
+	return f.RoundTripper.RoundTrip(r)
+}
+
+func TestACallThatPanicsGivesBackTheNameThatItLookedFor(t *testing.T) {
+	t.Parallel()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	s := newWorldAsking(t, &http.Client{Transport: &faulty{RoundTripper: transport}}).newShop()
+	s.rule(everything()...)
+	var ids []call.ID
+	for i := range 3 { // who wait for the name keep the lane as it is
+		s.zoho.Control.Put(s.org, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": number(i)})
+		ids = append(ids, s.receive(from(number(i))))
+	}
+	s.start(s.worker())
+	s.untilSettled(ids...)
+	s.holds(map[string]int{"Accounts": 1, "Deals": 3})
 }
 
 func TestAContactThatIsMergedInTheMidstIsFollowed(t *testing.T) {
