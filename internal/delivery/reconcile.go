@@ -68,7 +68,7 @@ func (r *run) unsettled(d *delivery, found []Candidate) end {
 		Sentence: fmt.Sprintf("Zoho's answer to %s was lost, and what is there now cannot be told apart. Choose the right record, or say that none is.", recordOf(d.draft.Module)),
 	}
 	if len(found) == 0 {
-		d.cause.Sentence = fmt.Sprintf("Zoho's answer to %s was lost, and so much was made there since that it cannot be found among it. Look for it in Zoho: delete it there if it was made, and say that none is.",
+		d.cause.Sentence = fmt.Sprintf("Zoho's answer to %s was lost, and so much was made there since that it cannot be found among it. Look for it in Zoho: if it is there, delete it; then say here that Zoho does not have it, and it is sent again.",
 			recordOf(d.draft.Module))
 	}
 	d.to(Unknown)
