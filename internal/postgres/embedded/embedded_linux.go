@@ -34,13 +34,14 @@ const maxSocketPath = 107
 
 // Server is a running PostgreSQL: one that this process keeps, or one that it joined.
 type Server struct {
-	config Config
-	bin    string
-	data   string
-	run    string
-	lock   *os.File // nil when joined
-	as     *syscall.Credential
-	closed bool // a folder above is closed to the server's user: see hand
+	config     Config
+	bin        string
+	data       string
+	run        string
+	lock       *os.File // nil when joined
+	as         *syscall.Credential
+	supervised bool // somebody restarts it when it dies, and closes done
+	closed     bool // a folder above is closed to the server's user: see hand
 
 	mu       sync.Mutex
 	process  *os.Process
@@ -132,6 +133,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		s.Stop()
 		return nil, err
 	}
+	s.supervised = true
 	go s.supervise()
 	return s, nil
 }
@@ -181,6 +183,15 @@ func (s *Server) Stop() {
 	if s.lock == nil {
 		return
 	}
+	s.end()
+	if s.supervised {
+		<-s.done // whoever starts a server here next is not taken for what this one left behind
+	}
+	_ = s.lock.Close()
+}
+
+// end ends the server that runs, and lets no other be spawned.
+func (s *Server) end() {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
@@ -203,7 +214,6 @@ func (s *Server) Stop() {
 			}
 		}
 	}
-	_ = s.lock.Close()
 }
 
 // supervise restarts the server when it dies, and gives up at the third death within a minute.
@@ -232,7 +242,8 @@ func (s *Server) supervise() {
 		}
 		if err != nil {
 			s.err = fmt.Errorf("starting PostgreSQL again: %w", err)
-			s.Stop()
+			s.end()
+			_ = s.lock.Close()
 			return
 		}
 		s.config.Log.Info("the embedded PostgreSQL is back", "after", time.Since(now).Round(time.Millisecond))
@@ -258,6 +269,9 @@ func (s *Server) logPath() string { return filepath.Join(s.data, "server.log") }
 func (s *Server) startUntilReady(ctx context.Context) error {
 	deadline := time.Now().Add(15 * time.Second)
 	for {
+		if s.isStopping() {
+			return errStopping
+		}
 		if err := s.clearStale(ctx); err != nil {
 			return err
 		}
@@ -275,7 +289,10 @@ func (s *Server) startUntilReady(ctx context.Context) error {
 	}
 }
 
-var errExited = errors.New("the server ended while starting")
+var (
+	errExited   = errors.New("the server ended while starting")
+	errStopping = errors.New("the server was told to stop")
+)
 
 func (s *Server) waitReady(ctx context.Context) error {
 	pause := 5 * time.Millisecond
@@ -340,7 +357,7 @@ func (s *Server) spawn() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
-		return errors.New("the server was told to stop")
+		return errStopping
 	}
 	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {
