@@ -43,7 +43,7 @@ func (d doctorCommand) live(ctx context.Context, w *world, c config) error {
 		if c.SandboxURL != "" {
 			what = "the sandbox, which is not Zoho,"
 		}
-		fmt.Fprintf(w.out, "\nAsking %s “%s” (%s) of %s. Some records called “Hookline check …” are written and deleted.\n\n", what, link.OrgName, link.OrgID, t.Name)
+		fmt.Fprintf(w.out, "\nAsking %s “%s” (%s) of %s. Some records called “Hookline check …” are written, and deleted where this consent may; the others are listed for you.\n\n", what, link.OrgName, link.OrgID, t.Name)
 		findings, left, err := p.connections.AskLive(ctx, t.ID, connection.Asking{
 			Field: mapping.RefField, ProvokeLimits: d.ProvokeLimits, Patience: indexPatience,
 		})

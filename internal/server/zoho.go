@@ -311,7 +311,7 @@ func abilitiesOf(linked connection.Connection, known map[string]zoho.Metadata) [
 	own := 0
 	for _, md := range known {
 		for _, f := range md.Fields {
-			if f.Custom {
+			if f.Custom && f.APIName != mapping.RefField {
 				own++
 			}
 		}
@@ -382,7 +382,7 @@ func (s *Server) creditsOf(b connection.Budget, zone *time.Location) page.ZohoCr
 		note += "At the pace of the last three hours they are used up about " + s.Now().Add(lasts).In(zone).Format("15:04") +
 			". When they run low, late summaries wait first, then calls of callers you know; new callers come last."
 	} else {
-		note += "At the pace of the last three hours they last."
+		note += "At the pace of the last three hours they last all day."
 	}
 	return page.ZohoCredits{Used: thousands(b.Used), Limit: thousands(b.Limit), Percent: min(100, b.Used*100/b.Limit), Note: note}
 }
