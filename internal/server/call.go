@@ -385,7 +385,7 @@ func (t *teller) links() []ui.LinkProps {
 	known := map[string]bool{}
 	for _, d := range t.story.Deliveries {
 		href := t.link.RecordURL(d.Module, d.ZohoID)
-		if d.State != delivery.Done || href == "" || known[href] {
+		if d.State != delivery.Done || href == "" || known[href] || d.Module == "Notes" { // Notes are read on what they hang on
 			continue
 		}
 		known[href] = true
