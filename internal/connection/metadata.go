@@ -310,7 +310,9 @@ func (c *Connections) asOurselves(ctx context.Context, t tenant.ID, org string, 
 	asked := ask(c.API(t, func(e zoho.Exchange) {
 		counting.Lock()
 		defer counting.Unlock()
-		credits, left = credits+e.Credits, e.CreditsLeft
+		if credits += e.Credits; e.CreditsLeft >= 0 {
+			left = e.CreditsLeft
+		}
 	}))
 	err := c.db.InTenant(context.WithoutCancel(ctx), t, func(tx pgx.Tx) error {
 		return CountCredits(ctx, tx, t, org, credits, left)
