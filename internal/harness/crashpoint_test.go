@@ -45,7 +45,7 @@ var crashPoints = []crashPoint{
 	{point: "P15", when: "a step is committed, nobody knows it yet", visits: 3, usual: "worker"},
 	{point: "P16", when: "the Lead is recorded, the Call not written", visits: 2, usual: "worker"},
 	{point: "P17", when: "all is recorded, the lane not given back", visits: 1, usual: "worker"},
-	{point: "P19", when: "the pages are not told", places: []string{"hookline_calls"}, visits: 2, usual: "worker"},
+	{point: "P19", when: "the pages are not told", places: []string{"hookline_calls"}, visits: 1, usual: "worker"},
 	{point: "P21", when: "late information arrives while the call is written", places: []string{"P10", "P11", "P12", "P14", "P15"}, visits: 1, usual: "worker", news: true},
 }
 
@@ -397,20 +397,29 @@ func (w *sweep) sample() {
 	late := w.stop("worker", 2)
 	w.late = late.tenants
 	for _, p := range crashPoints {
-		w.strike(p, p.usual)
+		w.strikeOnce(p, p.usual)
 		if p.point == "P3" || p.point == "P14" {
-			w.strike(p, "postgres")
+			w.strikeOnce(p, "postgres")
 		}
 		if p.point == "P11" {
-			w.strike(p, "all")
+			w.strikeOnce(p, "all")
 		}
 	}
 	w.resume(late)
 	w.judge("")
 	for at, result := range w.cells {
-		if result.missed > 0 {
+		if result.struck == 0 {
 			w.t.Errorf("%s × %s was never reached", at.point, at.victim)
 		}
+	}
+}
+
+// strikeOnce strikes until somebody was killed at the place, with two rounds of calls at most: in one, calls may share the
+// visit that was waited for.
+func (w *sweep) strikeOnce(p crashPoint, victim string) {
+	w.strike(p, victim)
+	if w.cell(p.point, victim).struck == 0 {
+		w.strike(p, victim)
 	}
 }
 
