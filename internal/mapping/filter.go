@@ -93,8 +93,8 @@ func init() {
 			return n * m
 		}},
 		"date":              {0, 2, `date: "D MMMM YYYY"`, "a date in a form of your own: YYYY, MM, MMM, MMMM, DD, D, ddd, dddd, HH, h, mm, ss, A", formatDate},
-		"add_days":          {1, 1, "add_days: 30", "so many days later", shift(func(t time.Time, n int) time.Time { return t.AddDate(0, 0, n) })},
-		"add_business_days": {1, 1, "add_business_days: 3", "so many days later, Saturdays and Sundays not counted", shift(businessDays)},
+		"add_days":          {1, 1, "add_days: 30", "so many days later", shift(func(t time.Time, n int, _ environment) time.Time { return t.AddDate(0, 0, n) })},
+		"add_business_days": {1, 1, "add_business_days: 3", "so many days later, counting only days on which you are open", shift(businessDays)},
 		"or_in_days": {1, 1, "or_in_days: 30", "if empty, the day so many days after the call", func(v any, args []any, s *scope) any {
 			if !isEmpty(v) {
 				return v
@@ -401,7 +401,7 @@ var dateTokens = strings.NewReplacer(
 	"HH", "15", "hh", "03", "mm", "04", "ss", "05", "D", "2", "M", "1", "h", "3", "A", "PM",
 )
 
-func shift(by func(time.Time, int) time.Time) func(any, []any, *scope) any {
+func shift(by func(time.Time, int, environment) time.Time) func(any, []any, *scope) any {
 	return func(v any, args []any, s *scope) any {
 		t, dateOnly, ok := asTime(v, s.env)
 		if !ok {
@@ -409,16 +409,24 @@ func shift(by func(time.Time, int) time.Time) func(any, []any, *scope) any {
 		}
 		n := min(count(args[0]), 3650)
 		if dateOnly {
-			return day(by(t, n))
+			return day(by(t, n, s.env))
 		}
-		return by(t.In(s.env.zone()), n)
+		return by(t.In(s.env.zone()), n, s.env)
 	}
 }
 
-func businessDays(t time.Time, n int) time.Time {
+// businessDays counts the days on which the tenant is open; Monday to Friday where that is not known.
+func businessDays(t time.Time, n int, env environment) time.Time {
+	var open [7]bool
+	for _, d := range env.facts.Weekdays {
+		open[((d%7)+7)%7] = true
+	}
+	if len(env.facts.Weekdays) == 0 {
+		open = [7]bool{time.Monday: true, time.Tuesday: true, time.Wednesday: true, time.Thursday: true, time.Friday: true}
+	}
 	for n > 0 {
 		t = t.AddDate(0, 0, 1)
-		if t.Weekday() != time.Saturday && t.Weekday() != time.Sunday {
+		if open[t.Weekday()] {
 			n--
 		}
 	}

@@ -14,7 +14,7 @@ const (
 	maxSource       = 16 << 10 // bytes of a template
 	maxPlaceholders = 64
 	maxFilters      = 16       // in one chain
-	maxArgs         = 40       // of one filter
+	maxArgs         = 201      // of one filter: a hundred pairs and what is left
 	maxValue        = 64 << 10 // characters of any value, and of the output
 )
 
@@ -176,12 +176,7 @@ func (p *parser) operand() (operand, error) {
 	}
 	switch c := p.source[at]; {
 	case c == '"' || c == '\'':
-		end := strings.IndexByte(p.source[at+1:], c)
-		if end < 0 {
-			return operand{}, p.fail(at, "The quote that begins here is never closed.")
-		}
-		p.pos = at + 1 + end + 1
-		return operand{constant: p.source[at+1 : at+1+end], at: at}, nil
+		return p.quoted(c)
 	case c >= '0' && c <= '9' || c == '-':
 		end := at + 1
 		for end < len(p.source) && (p.source[end] >= '0' && p.source[end] <= '9' || p.source[end] == '.') {
@@ -207,6 +202,26 @@ func (p *parser) operand() (operand, error) {
 		path += "." + next
 	}
 	return operand{path: path, at: at}, nil
+}
+
+// quoted reads a text up to the closing quote; a quote within is written twice.
+func (p *parser) quoted(quote byte) (operand, error) {
+	at := p.pos
+	var text strings.Builder
+	for from := at + 1; ; {
+		end := strings.IndexByte(p.source[from:], quote)
+		if end < 0 {
+			return operand{}, p.fail(at, "The quote that begins here is never closed.")
+		}
+		end += from
+		if doubled := end+1 < len(p.source) && p.source[end+1] == quote; !doubled {
+			p.pos = end + 1
+			text.WriteString(p.source[from:end])
+			return operand{constant: text.String(), at: at}, nil
+		}
+		text.WriteString(p.source[from : end+1])
+		from = end + 2
+	}
 }
 
 // name reads letters, digits and underscores, beginning with a letter or underscore, in any script: answers are named
