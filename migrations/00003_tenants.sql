@@ -5,6 +5,7 @@ CREATE TABLE tenants (
     country       text        NOT NULL, -- ISO 3166-1 alpha-2: completes national phone numbers
     time_zone     text        NOT NULL, -- IANA name
     hours         jsonb       NOT NULL DEFAULT '[]',
+    holidays      jsonb       NOT NULL DEFAULT '[]', -- days and their names: closed, whatever the hours say
     trial_ends_at timestamptz NOT NULL,
     created_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT tenants_pkey PRIMARY KEY (id),

@@ -168,10 +168,8 @@ func (r *run) decide() (end, bool) {
 	if began.IsZero() {
 		began = r.job.received
 	}
-	facts := routing.Facts{
-		Call: c, Source: r.set.sources[r.job.source], Match: match, Open: t.Hours.IsOpen(began, t.Zone), LocalTime: began.In(t.Zone),
-		Earlier: earlier, Revision: len(r.job.events), DecidedAt: r.w.Now().In(t.Zone), Weekdays: t.Hours.Days(), TenantName: t.Name, Country: t.Country,
-	}
+	facts := routing.FactsAt(t, began, r.w.Now())
+	facts.Call, facts.Source, facts.Match, facts.Earlier, facts.Revision = c, r.set.sources[r.job.source], match, earlier, len(r.job.events)
 	decision := routing.Decide(r.rules, facts)
 	for _, e := range r.job.events {
 		decision.Trace.Notes = append(decision.Trace.Notes, e.Notes...)

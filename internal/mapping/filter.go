@@ -415,7 +415,7 @@ func shift(by func(time.Time, int, environment) time.Time) func(any, []any, *sco
 	}
 }
 
-// businessDays counts the days on which the tenant is open; Monday to Friday where that is not known.
+// businessDays counts the days on which the tenant is open, without holidays; Monday to Friday where that is not known.
 func businessDays(t time.Time, n int, env environment) time.Time {
 	var open [7]bool
 	for _, d := range env.facts.Weekdays {
@@ -426,7 +426,7 @@ func businessDays(t time.Time, n int, env environment) time.Time {
 	}
 	for n > 0 {
 		t = t.AddDate(0, 0, 1)
-		if open[t.Weekday()] {
+		if open[t.Weekday()] && !slices.Contains(env.facts.Holidays, t.Format(time.DateOnly)) {
 			n--
 		}
 	}

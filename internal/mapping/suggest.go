@@ -3,6 +3,7 @@ package mapping
 import (
 	"strings"
 
+	"hookline/internal/call"
 	"hookline/internal/zoho"
 )
 
@@ -17,7 +18,7 @@ func Suggest(module string, f zoho.Field) string {
 	if strings.Contains(f.Type, "picklist") || f.Type == "boolean" || strings.Contains(f.Type, "lookup") || unwritable[f.Type] {
 		return ""
 	}
-	name := foldName(f.APIName + " " + f.Label)
+	name := call.FoldName(f.APIName + " " + f.Label)
 	for _, s := range suggestions {
 		if strings.Contains(name, s.word) && (s.kinds == "" || strings.Contains(s.kinds, f.Type)) {
 			return s.value

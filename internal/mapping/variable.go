@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -99,20 +98,16 @@ var variables = []variable{
 	{"agent", aboutCall, "who took the call", func(e environment) any { return e.facts.Call.Agent }},
 	{"intent", wasSaid, "what the phone provider took the call to be about", func(e environment) any { return e.facts.Call.Intent }},
 	{"product_interest", anAnswer, "what the caller is interested in: the answer product_interest, product, service or interest", func(e environment) any {
-		return answerOf(e.facts.Call, "product_interest", "product", "interest", "service", "service_interest", "plan", "interested_in")
+		return e.facts.Call.Answer("product_interest", "product", "interest", "service", "service_interest", "plan", "interested_in")
 	}},
-	{"estimated_deal_value", anAnswer, "the caller's budget as a number: the answer estimated_deal_value, budget, amount or deal_value", func(e environment) any {
-		v := answerOf(e.facts.Call, "estimated_deal_value", "budget", "amount", "deal_value", "budget_range", "estimated_value")
-		if n, ok := v.(float64); ok {
-			return n
-		}
-		if n, ok := routing.MoneyIn(e.facts.Call, textOf(v, e)); ok {
+	{"estimated_deal_value", anAnswer, "the caller's budget as a number: the answer estimated_deal_value, budget, amount or deal_value, else the sum that the caller called a budget", func(e environment) any {
+		if n, _, ok := routing.Budget(e.facts.Call); ok {
 			return n
 		}
 		return nil
 	}},
 	{"estimated_close_date", anAnswer, "the date the caller named: the answer estimated_close_date, close_date, start_date or timeline", func(e environment) any {
-		v := answerOf(e.facts.Call, "estimated_close_date", "close_date", "closing_date", "start_date", "timeline")
+		v := e.facts.Call.Answer("estimated_close_date", "close_date", "closing_date", "start_date", "timeline")
 		if t, _, ok := asTime(v, e); ok && !t.Before(e.now.AddDate(0, 0, -1)) {
 			return day(t)
 		}
@@ -189,7 +184,7 @@ func Variables(f *routing.Facts, md Metadata) []Variable {
 		}
 		slices.Sort(keys)
 		for _, k := range keys[:min(len(keys), 200)] {
-			out = append(out, Variable{Name: prefix + variableName(k), Group: group, About: about, Example: example(plain(m[k]))})
+			out = append(out, Variable{Name: prefix + variableName(k), Group: group, About: about, Example: example(call.Plain(m[k]))})
 		}
 	}
 	more("answers.", anAnswer, "an answer in this call", f.Call.Answers)
@@ -210,10 +205,10 @@ func (e environment) lookup(path string) any {
 		return v.read(e)
 	}
 	if name, ok := strings.CutPrefix(path, "answers."); ok {
-		return answerOf(e.facts.Call, name)
+		return e.facts.Call.Answer(name)
 	}
 	if name, ok := strings.CutPrefix(path, "metadata."); ok {
-		return valueNamed(e.facts.Call.Metadata, name)
+		return call.ValueNamed(e.facts.Call.Metadata, name)
 	}
 	return nil
 }
@@ -226,56 +221,6 @@ func variableName(key string) string {
 		}
 		return r
 	}, key)
-}
-
-// answerOf is the first answer there is under one of the names, without regard to case, spaces and underscores.
-func answerOf(c call.Call, names ...string) any {
-	for _, n := range names {
-		if v := valueNamed(c.Answers, n); !isEmpty(v) {
-			return v
-		}
-	}
-	return nil
-}
-
-func valueNamed(m map[string]any, name string) any {
-	if v, ok := m[name]; ok {
-		return plain(v)
-	}
-	want := foldName(name)
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		if foldName(k) == want {
-			keys = append(keys, k)
-		}
-	}
-	if len(keys) == 0 {
-		// An object inside: answers.contact.name.
-		if head, rest, ok := strings.Cut(name, "."); ok {
-			if inner, isMap := valueNamed(m, head).(map[string]any); isMap {
-				return valueNamed(inner, rest)
-			}
-		}
-		return nil
-	}
-	return plain(m[slices.Min(keys)]) // of two spellings always the same one
-}
-
-func foldName(s string) string {
-	return strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(s))
-}
-
-// plain brings a value of a decoded document to the kinds that templates know.
-func plain(v any) any {
-	switch v := v.(type) {
-	case nil, string, float64, bool, []any, map[string]any:
-		return v
-	case int:
-		return float64(v)
-	case int64:
-		return float64(v)
-	}
-	return fmt.Sprint(v)
 }
 
 // names are the caller's first and last name: a single one is the last, because Zoho needs that.

@@ -112,60 +112,61 @@ func (c Condition) isZero() bool {
 func checkTest(c Condition, lists map[string]PhraseList) []string {
 	info, ok := InfoOf(c.Field)
 	if !ok {
-		return []string{fmt.Sprintf("There is no fact named %q.", c.Field)}
+		return []string{fmt.Sprintf("There is no fact named “%s”.", clip(string(c.Field), 40))}
 	}
-	wrong := func(ops ...Op) []string {
-		if slices.Contains(ops, c.Op) {
-			return nil
-		}
-		return []string{fmt.Sprintf("“%s” cannot be used with “%s”.", c.Op, info.Label)}
+	if !slices.Contains(info.Ops(), c.Op) {
+		return []string{misused(info, c.Op)}
 	}
-	if c.Op == AtLeast || c.Op == AtMost {
-		if info.kind != number && !strings.HasPrefix(string(c.Field), string(FieldAnswer)+".") {
-			return []string{fmt.Sprintf("“%s” is no number and cannot be compared with one.", info.Label)}
-		}
-		if c.Number < 0 || c.Days < 0 || c.Days > 90 {
+	if c.Op.ComparesNumber() {
+		if c.Number < 0 || c.Number > 1e15 || c.Days < 0 || c.Days > 90 {
 			return []string{"Numbers start at 0, and a condition looks back 90 days at most."}
 		}
 		return nil
 	}
 	switch info.kind {
-	case number:
-		return wrong(AtLeast, AtMost)
 	case choice:
-		if p := wrong(Is, IsNot); p != nil {
-			return p
-		}
 		if len(c.Values) == 0 {
 			return []string{fmt.Sprintf("Choose what “%s” is compared with.", info.Label)}
 		}
 		for _, v := range c.Values {
 			if !slices.ContainsFunc(info.Choices, func(ch Choice) bool { return ch.Value == v }) {
-				return []string{fmt.Sprintf("“%s” is never “%s”.", info.Label, v)}
+				return []string{fmt.Sprintf("“%s” is never “%s”.", info.Label, clip(v, 40))}
 			}
 		}
 		return nil
 	case words:
-		if p := wrong(Says); p != nil {
-			return p
-		}
 		if len(c.Values) == 0 && len(c.Lists) == 0 {
 			return []string{"Name the words to listen for, or choose a list of phrases."}
 		}
 		for _, l := range c.Lists {
 			if _, ok := lists[l]; !ok {
-				return []string{fmt.Sprintf("There is no phrase list named %q.", l)}
+				return []string{fmt.Sprintf("There is no phrase list named “%s”.", clip(l, 40))}
 			}
 		}
 		return checkPhrases(c.Values)
-	}
-	if p := wrong(Is, IsNot, Contains); p != nil {
-		return p
+	case clock:
+		if _, _, ok := spanOf(c); !ok {
+			return []string{"A time of day lies between two different times, such as 22:00 and 06:00."}
+		}
+		return nil
 	}
 	if len(c.Values) == 0 {
 		return []string{fmt.Sprintf("Say what “%s” is compared with.", info.Label)}
 	}
 	return checkPhrases(c.Values)
+}
+
+// misused says why an operator does not go with a field.
+func misused(info FieldInfo, op Op) string {
+	switch {
+	case op.ComparesNumber():
+		return fmt.Sprintf("“%s” is no number and cannot be compared with one.", info.Label)
+	case info.kind == number:
+		return fmt.Sprintf("“%s” is a number: compare it with a number, by at least, at most, more than or less than.", info.Label)
+	case info.kind == clock:
+		return fmt.Sprintf("“%s” lies between two times and is compared in no other way.", info.Label)
+	}
+	return fmt.Sprintf("“%s” cannot be used with “%s”.", clip(string(op), 40), info.Label)
 }
 
 func checkPhrases(phrases []string) []string {

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ const (
 	text
 	number
 	words
+	clock // a time of day
 )
 
 // Choice is one value that a choice field can have.
@@ -42,10 +44,18 @@ type FieldInfo struct {
 var Fields = []FieldInfo{
 	{Field: FieldCaller, Label: "the caller", kind: choice, Choices: []Choice{{"new", "new"}, {"lead", "a known Lead"}, {"contact", "a known Contact"}}},
 	{Field: FieldOpenDeals, Label: "open Deals of the Contact", kind: number},
+	{Field: FieldStage, Label: "the open Deal's stage", kind: text},
+	{Field: FieldAmount, Label: "the open Deal's amount", kind: number},
 	{Field: FieldSaid, Label: "the caller says", kind: words},
+	{Field: FieldBudget, Label: "the caller's budget", kind: number},
 	{Field: FieldIntent, Label: "the intent", kind: text},
 	{Field: FieldUsable, Label: "the number", kind: choice, Choices: []Choice{{"usable", "usable"}, {"unusable", "hidden or unusable"}}},
 	{Field: FieldHours, Label: "your hours", kind: choice, Choices: []Choice{{"open", "open"}, {"closed", "closed"}}},
+	{Field: FieldWeekday, Label: "the weekday", kind: choice, Choices: []Choice{
+		{"monday", "Monday"}, {"tuesday", "Tuesday"}, {"wednesday", "Wednesday"}, {"thursday", "Thursday"}, {"friday", "Friday"}, {"saturday", "Saturday"}, {"sunday", "Sunday"},
+	}},
+	{Field: FieldTime, Label: "the time of day", kind: clock},
+	{Field: FieldHoliday, Label: "the day", kind: choice, Choices: []Choice{{"yes", "one of your holidays"}, {"no", "no holiday"}}},
 	{Field: FieldStatus, Label: "the call", kind: choice, Choices: []Choice{
 		{"completed", "answered"}, {"missed", "missed"}, {"voicemail", "a voicemail"}, {"failed", "failed"},
 	}},
@@ -71,8 +81,47 @@ func InfoOf(f Field) (FieldInfo, bool) {
 	return FieldInfo{}, false
 }
 
-// IsNumber reports whether the field is compared by AtLeast and AtMost.
+// IsNumber reports whether the field is compared with a number.
 func (i FieldInfo) IsNumber() bool { return i.kind == number }
+
+// IsTime reports whether the field is a time of day.
+func (i FieldInfo) IsTime() bool { return i.kind == clock }
+
+// Ops are the operators that a condition may use with the field. An answer may be compared as a text or as a number.
+func (i FieldInfo) Ops() []Op {
+	switch i.kind {
+	case choice:
+		return []Op{Is, IsNot}
+	case number:
+		return numberOps
+	case words:
+		return []Op{Says}
+	case clock:
+		return []Op{Between}
+	}
+	if _, isAnswer := answerName(i.Field); isAnswer {
+		return append([]Op{Is, IsNot, Contains}, numberOps...)
+	}
+	return []Op{Is, IsNot, Contains}
+}
+
+var numberOps = []Op{AtLeast, AtMost, MoreThan, LessThan}
+
+// ComparesNumber reports whether the operator compares with a number.
+func (o Op) ComparesNumber() bool { return slices.Contains(numberOps, o) }
+
+// holds compares a number with a bound.
+func (o Op) holds(value, bound float64) bool {
+	switch o {
+	case AtLeast:
+		return value >= bound
+	case AtMost:
+		return value <= bound
+	case MoreThan:
+		return value > bound
+	}
+	return value < bound
+}
 
 // IsWords reports whether the field is searched for phrases.
 func (i FieldInfo) IsWords() bool { return i.kind == words }
@@ -98,7 +147,15 @@ func answerName(f Field) (string, bool) {
 type evaluation struct {
 	facts   Facts
 	phrases map[string]PhraseList
-	heard   *speech // made when first asked for
+	heard   *speech   // made when first asked for
+	spends  *spending // likewise
+}
+
+// spending is the caller's budget, where one was named.
+type spending struct {
+	n    float64
+	from string
+	ok   bool
 }
 
 func (e *evaluation) speech() *speech {
@@ -138,8 +195,10 @@ func (e *evaluation) check(c Condition) Check {
 	switch {
 	case info.kind == words:
 		k.Pass, k.Saw, k.Quotes = e.said(c)
-	case info.kind == number || c.Op == AtLeast || c.Op == AtMost:
+	case info.kind == number || c.Op.ComparesNumber():
 		k.Pass, k.Saw = e.compare(c)
+	case info.kind == clock:
+		k.Pass, k.Saw = e.between(c)
 	case info.kind == choice:
 		value, saw := e.choice(c.Field)
 		k.Saw = saw
@@ -217,9 +276,45 @@ func (e *evaluation) choice(f Field) (value, saw string) {
 		if e.facts.Open {
 			return "open", "open on " + at
 		}
+		if e.facts.Holiday != "" {
+			at += ", a holiday: " + e.facts.Holiday
+		}
 		return "closed", "closed on " + at
+	case FieldWeekday:
+		day := e.facts.LocalTime.Weekday().String()
+		return strings.ToLower(day), day
+	case FieldHoliday:
+		day := e.facts.LocalTime.Format("2 January")
+		if e.facts.Holiday != "" {
+			return "yes", day + " is " + e.facts.Holiday
+		}
+		return "no", day + " is no holiday"
 	}
 	return "", ""
+}
+
+// between compares the time of day at which the call began.
+func (e *evaluation) between(c Condition) (bool, string) {
+	at := e.facts.LocalTime.Format("15:04")
+	from, until, ok := spanOf(c)
+	if !ok {
+		return false, at
+	}
+	now := e.facts.LocalTime.Hour()*60 + e.facts.LocalTime.Minute()
+	if from < until {
+		return now >= from && now < until, at
+	}
+	return now >= from || now < until, at
+}
+
+// spanOf reads the two times of a Between, in minutes since midnight. The second may lie before the first: on the next day.
+func spanOf(c Condition) (from, until int, ok bool) {
+	if len(c.Values) != 2 {
+		return 0, 0, false
+	}
+	a, errA := time.Parse("15:04", c.Values[0])
+	b, errB := time.Parse("15:04", c.Values[1])
+	return a.Hour()*60 + a.Minute(), b.Hour()*60 + b.Minute(), errA == nil && errB == nil && a != b
 }
 
 func (e *evaluation) compare(c Condition) (bool, string) {
@@ -233,6 +328,22 @@ func (e *evaluation) compare(c Condition) (bool, string) {
 		if len(deals) > 0 {
 			saw += ": " + deals[0].Name + " (" + deals[0].Stage + ")"
 		}
+	case FieldAmount:
+		deals := e.facts.Match.OpenDeals
+		switch {
+		case len(deals) == 0:
+			return false, "no open Deal"
+		case !deals[0].HasAmount:
+			return false, "“" + deals[0].Name + "” has no amount"
+		}
+		value = deals[0].Amount
+		saw = formatNumber(value) + " on “" + deals[0].Name + "”"
+	case FieldBudget:
+		n, from, known := e.budget()
+		if !known {
+			return false, "the caller named no budget"
+		}
+		value, saw = n, formatNumber(n)+" from "+from
 	case FieldDuration:
 		value = e.facts.Call.Duration.Seconds()
 		saw = plural(int(value), "second")
@@ -255,16 +366,19 @@ func (e *evaluation) compare(c Condition) (bool, string) {
 		}
 		value, saw = n, formatNumber(n)
 	}
-	if c.Op == AtLeast {
-		return value >= c.Number, saw
-	}
-	return value <= c.Number, saw
+	return c.Op.holds(value, c.Number), saw
 }
 
 func (e *evaluation) text(c Condition) (bool, string) {
 	var value string
 	known := true
 	switch c.Field {
+	case FieldStage:
+		deals := e.facts.Match.OpenDeals
+		if len(deals) == 0 {
+			return false, "no open Deal"
+		}
+		value = deals[0].Stage
 	case FieldIntent:
 		value = e.facts.Call.Intent
 	case FieldSource:
@@ -301,19 +415,20 @@ func (e *evaluation) text(c Condition) (bool, string) {
 // underscores.
 func (e *evaluation) answer(f Field) (string, bool) {
 	name, _ := answerName(f)
-	for k, v := range e.facts.Call.Answers {
-		if sameName(k, name) {
-			return fmt.Sprint(v), v != nil && v != ""
-		}
+	v := e.facts.Call.Answer(name)
+	if n, ok := v.(float64); ok {
+		return strconv.FormatFloat(n, 'f', -1, 64), true
 	}
-	return "", false
+	return fmt.Sprint(v), v != nil
 }
 
-func sameName(a, b string) bool {
-	fold := func(s string) string {
-		return strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(s))
+// budget is read when it is first asked for.
+func (e *evaluation) budget() (n float64, from string, ok bool) {
+	if e.spends == nil {
+		e.spends = &spending{}
+		e.spends.n, e.spends.from, e.spends.ok = budget(e.facts.Call, e.speech)
 	}
-	return fold(a) == fold(b)
+	return e.spends.n, e.spends.from, e.spends.ok
 }
 
 // Sentence says a condition in words, as rules and traces show it.
@@ -357,8 +472,10 @@ func Sentence(c Condition, lists map[string]PhraseList) string {
 			}
 		}
 		return "the caller says " + either(append(parts, quoted(c.Values)...))
-	case c.Op == AtLeast || c.Op == AtMost:
+	case c.Op.ComparesNumber():
 		return numberSentence(c, info)
+	case info.kind == clock && len(c.Values) == 2:
+		return "the call came between " + c.Values[0] + " and " + c.Values[1]
 	case info.kind == choice:
 		verb := " is "
 		if c.Field == FieldHours {
@@ -378,10 +495,7 @@ func Sentence(c Condition, lists map[string]PhraseList) string {
 
 func numberSentence(c Condition, info FieldInfo) string {
 	n := formatNumber(c.Number)
-	bound := "at least "
-	if c.Op == AtMost {
-		bound = "at most "
-	}
+	bound := map[Op]string{AtLeast: "at least ", AtMost: "at most ", MoreThan: "more than ", LessThan: "less than "}[c.Op]
 	switch c.Field {
 	case FieldOpenDeals:
 		if c.Op == AtLeast && c.Number == 1 {
@@ -448,4 +562,16 @@ func named(name string) string {
 	return name
 }
 
-func formatNumber(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
+// formatNumber writes a number as people read it: 25,000.
+func formatNumber(n float64) string {
+	s := strconv.FormatFloat(n, 'f', -1, 64)
+	whole, rest, _ := strings.Cut(s, ".")
+	first := strings.IndexAny(whole, "123456789")
+	for at := len(whole) - 3; first >= 0 && at > first; at -= 3 {
+		whole = whole[:at] + "," + whole[at:]
+	}
+	if rest != "" {
+		return whole + "." + rest
+	}
+	return whole
+}

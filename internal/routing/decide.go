@@ -198,19 +198,23 @@ func (p *plan) addTask(o Outcome) {
 	if a.About == nil && a.Contact == nil {
 		p.note("The Task hangs on no record, because there is none of the caller.")
 	}
-	a.Due = dueDay(p.e.facts.DecidedAt, o.Days, p.e.facts.Weekdays).Format(time.DateOnly)
+	a.Due = dueDay(p.e.facts, o.Days).Format(time.DateOnly)
 	p.d.Actions = append(p.d.Actions, a)
 }
 
-// dueDay is so many business days after a day; the day itself, or the next business day, for none.
-func dueDay(from time.Time, days int, open []time.Weekday) time.Time {
+// dueDay is so many business days after the decision; that day itself, or the next business day, for none.
+func dueDay(f Facts, days int) time.Time {
+	open := f.Weekdays
 	if len(open) == 0 {
 		open = []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
 	}
-	at := from
-	for days > 0 || !slices.Contains(open, at.Weekday()) {
+	business := func(at time.Time) bool {
+		return slices.Contains(open, at.Weekday()) && !slices.Contains(f.Holidays, at.Format(time.DateOnly))
+	}
+	at := f.DecidedAt
+	for days > 0 || !business(at) {
 		at = at.AddDate(0, 0, 1)
-		if days > 0 && slices.Contains(open, at.Weekday()) {
+		if days > 0 && business(at) {
 			days--
 		}
 	}

@@ -203,7 +203,7 @@ func TestTheTraceSaysWhyInWords(t *testing.T) {
 
 func TestConditionsOverEveryFact(t *testing.T) {
 	f := facts(func(f *Facts) {
-		f.Source, f.Call.Intent, f.Open = "Main line", "callback request", false
+		f.Source, f.Call.Intent, f.Open, f.Holiday = "Main line", "callback request", false, "Founders' Day"
 		f.Call.Answers = map[string]any{"Budget": "$50K", "timeline": "Q1"}
 		f.Earlier = []time.Time{monday.AddDate(0, 0, -2), monday.AddDate(0, 0, -9)}
 	})
@@ -225,12 +225,68 @@ func TestConditionsOverEveryFact(t *testing.T) {
 		{Condition{Field: "answer.budget", Op: AtLeast, Number: 50001}, false},
 		{Condition{Field: "answer.timeline", Op: Is, Values: []string{"q1"}}, true},
 		{Condition{Field: "answer.nothing", Op: AtLeast, Number: 1}, false},
+		{Condition{Field: FieldBudget, Op: MoreThan, Number: 49999}, true},
+		{Condition{Field: FieldBudget, Op: MoreThan, Number: 50000}, false},
+		{Condition{Field: FieldBudget, Op: LessThan, Number: 50000}, false},
+		{Condition{Field: FieldBudget, Op: LessThan, Number: 50001}, true},
+		{Condition{Field: FieldWeekday, Op: Is, Values: []string{"monday"}}, true},
+		{Condition{Field: FieldWeekday, Op: Is, Values: []string{"sunday", "saturday"}}, false},
+		{Condition{Field: FieldHoliday, Op: Is, Values: []string{"yes"}}, true},
+		{Condition{Field: FieldTime, Op: Between, Values: []string{"09:00", "17:05"}}, true},
+		{Condition{Field: FieldTime, Op: Between, Values: []string{"09:00", "17:04"}}, false}, // until before 17:04
+		{Condition{Field: FieldTime, Op: Between, Values: []string{"17:04", "06:00"}}, true},
+		{Condition{Field: FieldTime, Op: Between, Values: []string{"22:00", "06:00"}}, false},
+		{Condition{Field: FieldStage, Op: Is, Values: []string{"qualification"}}, false}, // no open Deal
+		{Condition{Field: FieldStage, Op: IsNot, Values: []string{"Qualification"}}, false},
+		{Condition{Field: FieldAmount, Op: AtLeast, Number: 0}, false},
 		{Condition{None: []Condition{{Field: FieldCaller, Op: Is, Values: []string{"lead"}}}}, true},
 		{Condition{}, true},
 	} {
 		e := evaluation{facts: f, phrases: DefaultSet().Lists()}
 		if k := e.check(c.c); k.Pass != c.want {
 			t.Errorf("%s: got %v, saw %q", k.Sentence, k.Pass, k.Saw)
+		}
+	}
+}
+
+func TestConditionsOverTheOpenDeal(t *testing.T) {
+	deal := openDeal("ABC - Plan")
+	deal.Stage, deal.Amount, deal.HasAmount = "Proposal/Price Quote", 25_000, true
+	none := deal
+	none.HasAmount = false
+	for _, c := range []struct {
+		c    Condition
+		deal identity.Deal
+		want bool
+		saw  string
+	}{
+		{Condition{Field: FieldStage, Op: Is, Values: []string{"proposal/price quote"}}, deal, true, "“Proposal/Price Quote”"},
+		{Condition{Field: FieldStage, Op: IsNot, Values: []string{"Qualification"}}, deal, true, "“Proposal/Price Quote”"},
+		{Condition{Field: FieldAmount, Op: MoreThan, Number: 25_000}, deal, false, "25,000 on “ABC - Plan”"},
+		{Condition{Field: FieldAmount, Op: AtLeast, Number: 25_000}, deal, true, "25,000 on “ABC - Plan”"},
+		{Condition{Field: FieldAmount, Op: AtMost, Number: 25_000}, none, false, "“ABC - Plan” has no amount"},
+	} {
+		e := evaluation{facts: facts(func(f *Facts) { contact(f, c.deal) })}
+		if k := e.check(c.c); k.Pass != c.want || k.Saw != c.saw {
+			t.Errorf("%s: %v, saw %q", k.Sentence, k.Pass, k.Saw)
+		}
+	}
+}
+
+func TestATimeOfDayIsThatOfTheTenant(t *testing.T) {
+	newYork, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nights := Condition{Field: FieldTime, Op: Between, Values: []string{"22:00", "06:00"}}
+	for at, want := range map[string]bool{
+		"2026-03-08T02:59:59Z": false, "2026-03-08T03:00:00Z": true, // 22:00 in New York, the night before the clocks go forward
+		"2026-03-08T09:59:59Z": true, "2026-03-08T10:00:00Z": false, // 06:00 after they did
+	} {
+		when, _ := time.Parse(time.RFC3339, at)
+		e := evaluation{facts: Facts{LocalTime: when.In(newYork)}}
+		if k := e.check(nights); k.Pass != want || k.Sentence != "the call came between 22:00 and 06:00" {
+			t.Errorf("%s: %v %q %q", at, k.Pass, k.Sentence, k.Saw)
 		}
 	}
 }
@@ -285,14 +341,20 @@ func TestASetIsCheckedBeforeItIsSaved(t *testing.T) {
 		when Condition
 		want string
 	}{
-		"text is not compared with a number": {Condition{Field: FieldIntent, Op: AtLeast, Number: 3}, "no number"},
-		"a choice must be one there is":      {Condition{Field: FieldCaller, Op: Is, Values: []string{"vip"}}, "never"},
-		"no unknown fact":                    {Condition{Field: "weather", Op: Is, Values: []string{"sunny"}}, "no fact"},
-		"words need words":                   {Condition{Field: FieldSaid, Op: Says}, "words"},
-		"no unknown list":                    {Condition{Field: FieldSaid, Op: Says, Lists: []string{"nope"}}, "no phrase list"},
-		"not too deep":                       {deep, "deeper"},
-		"an empty group":                     {Condition{All: []Condition{}}, "empty"},
-		"a group or a test":                  {Condition{All: []Condition{{Field: FieldCaller, Op: Is, Values: []string{"new"}}}, Field: FieldCaller}, "either"},
+		"text is not compared with a number":   {Condition{Field: FieldIntent, Op: AtLeast, Number: 3}, "no number"},
+		"a number is not compared with a text": {Condition{Field: FieldBudget, Op: Is, Values: []string{"high"}}, "is a number"},
+		"a time of day has two ends":           {Condition{Field: FieldTime, Op: Between, Values: []string{"22:00"}}, "two different times"},
+		"a time of day is one":                 {Condition{Field: FieldTime, Op: Between, Values: []string{"22:00", "ten"}}, "two different times"},
+		"a time of day is no choice":           {Condition{Field: FieldTime, Op: Is, Values: []string{"22:00"}}, "lies between two times"},
+		"a stage is no number":                 {Condition{Field: FieldStage, Op: MoreThan, Number: 3}, "no number"},
+		"a weekday is one":                     {Condition{Field: FieldWeekday, Op: Is, Values: []string{"Monday"}}, "never"},
+		"a choice must be one there is":        {Condition{Field: FieldCaller, Op: Is, Values: []string{"vip"}}, "never"},
+		"no unknown fact":                      {Condition{Field: "weather", Op: Is, Values: []string{"sunny"}}, "no fact"},
+		"words need words":                     {Condition{Field: FieldSaid, Op: Says}, "words"},
+		"no unknown list":                      {Condition{Field: FieldSaid, Op: Says, Lists: []string{"nope"}}, "no phrase list"},
+		"not too deep":                         {deep, "deeper"},
+		"an empty group":                       {Condition{All: []Condition{}}, "empty"},
+		"a group or a test":                    {Condition{All: []Condition{{Field: FieldCaller, Op: Is, Values: []string{"new"}}}, Field: FieldCaller}, "either"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := DefaultSet()

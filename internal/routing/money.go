@@ -23,17 +23,9 @@ func MoneyIn(c call.Call, s string) (float64, bool) {
 }
 
 func money(s string, spanish func() bool) (float64, bool) {
-	s = dates.ReplaceAllString(strings.ToLower(clip(strings.TrimSpace(s), 1000)), " ")
-	mil := 1e6
-	if strings.Contains(s, "mil") && (slices.ContainsFunc(wordsOf(s), func(w string) bool { return spanishSums[w] }) || spanish()) {
-		mil = 1e3
-	}
-	sums := sumsIn(s, mil)
+	_, sums := sumsOf(s, spanish)
 	if len(sums) == 0 {
 		return 0, false
-	}
-	for i := range sums[1:] {
-		sums[i].takeFrom(sums[i+1], s)
 	}
 	best := sums[0]
 	for _, m := range sums[1:] {
@@ -41,7 +33,24 @@ func money(s string, spanish func() bool) (float64, bool) {
 			best = m
 		}
 	}
-	return best.n * max(best.scale, 1), true
+	return best.value(), true
+}
+
+// sumsOf finds the numbers of a text that can be sums, those of a range with what was said at its other end. It gives
+// back the text in lower case that their places refer to.
+func sumsOf(s string, spanish func() bool) (string, []sum) {
+	s = dates.ReplaceAllString(strings.ToLower(clip(strings.TrimSpace(s), 1000)), " ")
+	mil := 1e6
+	if strings.Contains(s, "mil") && (slices.ContainsFunc(wordsOf(s), func(w string) bool { return spanishSums[w] }) || spanish()) {
+		mil = 1e3
+	}
+	sums := sumsIn(s, mil)
+	for i := range sums {
+		if i+1 < len(sums) {
+			sums[i].takeFrom(sums[i+1], s)
+		}
+	}
+	return s, sums
 }
 
 // sum is a number in a text, with what says that it is a sum of money.
@@ -51,6 +60,8 @@ type sum struct {
 	currency   bool
 	start, end int // in the text, currency and scale included
 }
+
+func (m sum) value() float64 { return m.n * max(m.scale, 1) }
 
 func (m sum) rank() int {
 	switch {

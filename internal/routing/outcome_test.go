@@ -109,8 +109,10 @@ func TestATaskIsDueOnABusinessDay(t *testing.T) {
 		{"2026-03-02", 1, shop, "2026-03-03"},
 		{"2026-03-03", 1, shop, "2026-03-07"},
 		{"2026-03-03", 2, shop, "2026-03-10"},
+		{"2026-04-02", 1, nil, "2026-04-07"}, // over Easter
+		{"2026-04-03", 0, nil, "2026-04-07"}, // on Good Friday
 	} {
-		if got := dueDay(day(c.from), c.days, c.open).Format(time.DateOnly); got != c.want {
+		if got := dueDay(Facts{DecidedAt: day(c.from), Weekdays: c.open, Holidays: []string{"2026-04-03", "2026-04-06"}}, c.days).Format(time.DateOnly); got != c.want {
 			t.Errorf("%d days after %s is %s, want %s", c.days, c.from, got, c.want)
 		}
 	}

@@ -59,6 +59,12 @@ const (
 	FieldSource    Field = "source"     // text: name of the source
 	FieldDialled   Field = "dialled"    // text: the number of ours that was called
 	FieldRepeat    Field = "repeat"     // number of earlier calls from the number within Days
+	FieldStage     Field = "stage"      // text: stage of the open Deal that was modified last; fails without one
+	FieldAmount    Field = "amount"     // number: amount of that Deal; fails without one
+	FieldBudget    Field = "budget"     // number: what the caller is ready to spend; fails where none was named
+	FieldWeekday   Field = "weekday"    // choice: monday … sunday, when the call began in the tenant's zone
+	FieldTime      Field = "time"       // time of day when the call began in the tenant's zone
+	FieldHoliday   Field = "holiday"    // choice: yes, no
 	FieldAnswer    Field = "answer"     // reserved prefix: answer.budget tests the answer named budget
 )
 
@@ -72,6 +78,9 @@ const (
 	Says     Op = "says"     // Said: a phrase of Values or Lists, not negated
 	AtLeast  Op = "at_least"
 	AtMost   Op = "at_most"
+	MoreThan Op = "more_than"
+	LessThan Op = "less_than"
+	Between  Op = "between" // time of day: from the first of two Values, such as 22:00, until before the second; over midnight too
 )
 
 // Outcome is one thing a rule does.
@@ -127,10 +136,12 @@ type Facts struct {
 	Match      identity.Match `json:"match"`
 	Open       bool           `json:"open"`                  // whether the tenant's hours were open when the call began
 	LocalTime  time.Time      `json:"local_time"`            // the call's start in the tenant's zone
+	Holiday    string         `json:"holiday,omitempty"`     // name of the tenant's holiday on that day; empty for none
 	Earlier    []time.Time    `json:"earlier,omitempty"`     // starts of earlier calls with the number, newest first, at most 50 of the last 90 days
 	Revision   int            `json:"revision"`              // of the call
 	DecidedAt  time.Time      `json:"decided_at"`            // business time of the decision, in the tenant's zone
 	Weekdays   []time.Weekday `json:"weekdays,omitempty"`    // on which the tenant is open; none: Monday to Friday
+	Holidays   []string       `json:"holidays,omitempty"`    // days of the tenant's holidays from DecidedAt on, as far ahead as a Task can be due
 	TenantName string         `json:"tenant_name,omitempty"` // the business, as mappings may name it
 	Country    string         `json:"country,omitempty"`     // the tenant's: how numbers are written
 }

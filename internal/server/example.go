@@ -64,18 +64,17 @@ func clipped(s string, n int) string {
 // sampleFacts are the guide's caller, as if she rang now for the first time.
 func sampleFacts(m tenant.Tenant, now time.Time) routing.Facts {
 	at := now.In(m.Zone).Truncate(time.Second)
-	return routing.Facts{
-		Call: call.Call{
-			Direction: call.Inbound, Status: call.Completed, From: "+14155550123", To: "+14155550100", StartedAt: at.Add(-5 * time.Minute), Duration: 245 * time.Second,
-			FirstName: "Sarah", LastName: "Johnson", Company: "ABC Corp", Email: "sarah@abc.example",
-			Summary: "Wants pricing for 50 Enterprise seats, budget $50K, start in Q1.",
-			Transcript: []call.Turn{
-				{Role: call.Agent, Text: "Thanks for calling " + m.Name + ". How can I help?"},
-				{Role: call.Caller, Text: "I'm interested in your Enterprise plan. What's the pricing for 50 users?", At: 4 * time.Second},
-			},
-			Answers: map[string]any{"interest": "Enterprise plan", "budget": "$50K", "timeline": "Q1"},
+	facts := routing.FactsAt(m, at.Add(-5*time.Minute), at)
+	facts.Match = identity.Match{Kind: identity.Nobody}
+	facts.Call = call.Call{
+		Direction: call.Inbound, Status: call.Completed, From: "+14155550123", To: "+14155550100", StartedAt: at.Add(-5 * time.Minute), Duration: 245 * time.Second,
+		FirstName: "Sarah", LastName: "Johnson", Company: "ABC Corp", Email: "sarah@abc.example",
+		Summary: "Wants pricing for 50 Enterprise seats, budget $50K, start in Q1.",
+		Transcript: []call.Turn{
+			{Role: call.Agent, Text: "Thanks for calling " + m.Name + ". How can I help?"},
+			{Role: call.Caller, Text: "I'm interested in your Enterprise plan. What's the pricing for 50 users?", At: 4 * time.Second},
 		},
-		Match: identity.Match{Kind: identity.Nobody}, Open: m.Hours.IsOpen(at, m.Zone), LocalTime: at.Add(-5 * time.Minute), DecidedAt: at,
-		TenantName: m.Name, Country: m.Country,
+		Answers: map[string]any{"interest": "Enterprise plan", "budget": "$50K", "timeline": "Q1"},
 	}
+	return facts
 }

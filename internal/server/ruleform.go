@@ -35,7 +35,7 @@ func ruleFormOf(r routing.Rule, set routing.Set) page.RuleForm {
 		if strings.HasPrefix(string(t.Field), "answer.") {
 			key = routing.FieldAnswer
 		}
-		if t.Field == "" || t.Op == routing.IsNot || answered[key] {
+		if t.Field == "" || t.Op == routing.IsNot || t.Op == routing.MoreThan || t.Op == routing.LessThan || answered[key] {
 			plain = false
 			break
 		}
@@ -84,6 +84,8 @@ func ruleFormOf(r routing.Rule, set routing.Set) page.RuleForm {
 		case routing.FieldDialled:
 			v.Dialled, v.More = one, true
 			plain = plain && t.Op == routing.Is
+		case routing.FieldStage, routing.FieldAmount, routing.FieldBudget, routing.FieldWeekday, routing.FieldTime, routing.FieldHoliday:
+			plain = false
 		default:
 			v.More = true
 			v.Answer, v.AnswerOp, v.AnswerIs = strings.TrimPrefix(string(t.Field), "answer."), string(t.Op), one

@@ -22,7 +22,7 @@ import (
 func (s *Server) business(c echo.Context) error {
 	t := memberOf(c).Tenant
 	v := s.businessView(c)
-	v.Name, v.Country, v.Zone = t.Name, t.Country, t.Zone.String()
+	v.Name, v.Country, v.Zone, v.Holidays = t.Name, t.Country, t.Zone.String(), tenant.HolidayLines(t.Holidays)
 	for i, day := range v.Days {
 		open := t.Hours[i]
 		v.Days[i].Open = open.Open < open.Close
@@ -53,7 +53,7 @@ func (s *Server) saveBusiness(c echo.Context) error {
 	v := s.businessView(c)
 	t := memberOf(c).Tenant
 	t.Name, t.Country = strings.TrimSpace(c.FormValue("name")), c.FormValue("country")
-	v.Name, v.Country, v.Zone = t.Name, t.Country, c.FormValue("zone")
+	v.Name, v.Country, v.Zone, v.Holidays = t.Name, t.Country, c.FormValue("zone"), c.FormValue("holidays")
 	if n := utf8.RuneCountInString(t.Name); n < 1 || n > 200 {
 		v.Problems["name"] = "Enter the name of your business, at most 200 characters."
 	}
@@ -81,6 +81,11 @@ func (s *Server) saveBusiness(c echo.Context) error {
 		}
 		t.Hours[i].Open, t.Hours[i].Close = from, to
 	}
+	holidays, unread := tenant.ParseHolidays(v.Holidays)
+	if len(unread) > 0 {
+		v.Problems["holidays"] = strings.Join(unread[:min(len(unread), 5)], " ")
+	}
+	t.Holidays = holidays
 	if len(v.Problems) > 0 {
 		return s.page(c, http.StatusUnprocessableEntity, page.Business(v))
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -102,5 +103,28 @@ func TestTheCalculatorShowsTheStudysFigures(t *testing.T) {
 	}
 	if p := s.Visitor().Get("/welcome?calls=many&missed=50&close=10&deal=1"); p.Status != 200 || !strings.Contains(p.Body, "Enter a number") {
 		t.Error("a word is not refused beside its field")
+	}
+}
+
+func TestHolidaysAreKeptAndAWrongLineIsNamed(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	form := url.Values{"name": {"Acme"}, "country": {"US"}, "zone": {"America/New_York"}, "holidays": {"2026-12-25 Christmas Day\nsoon New Year"}}
+	p := owner.Post("/settings", form)
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "Line 2: “soon” is no day.") || !strings.Contains(p.Body, "soon New Year</textarea>") {
+		t.Fatalf("a wrong line answers %d\n%s", p.Status, p.Body)
+	}
+	form.Set("holidays", "2027-01-01 New Year\n2026-12-25 Christmas Day")
+	if p := owner.Post("/settings", form); p.Status != http.StatusSeeOther {
+		t.Fatalf("saving answers %d\n%s", p.Status, p.Body)
+	}
+	if p := owner.Get("/settings"); !strings.Contains(p.Body, "2026-12-25 Christmas Day\n2027-01-01 New Year") {
+		t.Error("the holidays are not shown as they were saved")
+	}
+	form.Set("holidays", "")
+	owner.Post("/settings", form)
+	if p := owner.Get("/settings"); strings.Contains(p.Body, "2027-01-01 New Year") {
+		t.Error("holidays that were taken out are still shown")
 	}
 }

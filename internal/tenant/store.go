@@ -20,11 +20,11 @@ func Insert(ctx context.Context, db postgres.Querier, t Tenant) error {
 		return err
 	}
 	_, err = db.Exec(ctx, `
-		INSERT INTO tenants (id, name, country, time_zone, hours, trial_ends_at, created_at)
-		VALUES (@tenant, @name, @country, @zone, @hours, @trial_ends_at, @created_at)`,
+		INSERT INTO tenants (id, name, country, time_zone, hours, holidays, trial_ends_at, created_at)
+		VALUES (@tenant, @name, @country, @zone, @hours, COALESCE(@holidays, '[]'::jsonb), @trial_ends_at, @created_at)`,
 		pgx.StrictNamedArgs{
 			"tenant": t.ID.UUID(), "name": t.Name, "country": t.Country, "zone": t.Zone.String(),
-			"hours": hours, "trial_ends_at": t.TrialEndsAt, "created_at": t.CreatedAt,
+			"hours": hours, "holidays": t.Holidays, "trial_ends_at": t.TrialEndsAt, "created_at": t.CreatedAt,
 		})
 	if err != nil {
 		return fmt.Errorf("inserting tenant %s: %w", t.ID, err)
@@ -38,9 +38,9 @@ func Get(ctx context.Context, db postgres.Querier, id ID) (Tenant, error) {
 	var zone string
 	var hours []byte
 	err := db.QueryRow(ctx, `
-		SELECT name, country, time_zone, hours, trial_ends_at, created_at
+		SELECT name, country, time_zone, hours, holidays, trial_ends_at, created_at
 		FROM tenants WHERE id = @tenant`, pgx.StrictNamedArgs{"tenant": id.UUID()}).
-		Scan(&t.Name, &t.Country, &zone, &hours, &t.TrialEndsAt, &t.CreatedAt)
+		Scan(&t.Name, &t.Country, &zone, &hours, &t.Holidays, &t.TrialEndsAt, &t.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Tenant{}, fault.New(fault.NotFound, "There is no such business.")
 	}
@@ -56,16 +56,19 @@ func Get(ctx context.Context, db postgres.Querier, id ID) (Tenant, error) {
 	return t, nil
 }
 
-// Update stores name, country, zone and hours.
+// Update stores name, country, zone, hours and holidays.
 func Update(ctx context.Context, db postgres.Querier, t Tenant) error {
 	hours, err := t.Hours.encode()
 	if err != nil {
 		return err
 	}
 	tag, err := db.Exec(ctx, `
-		UPDATE tenants SET name = @name, country = @country, time_zone = @zone, hours = @hours
+		UPDATE tenants SET name = @name, country = @country, time_zone = @zone, hours = @hours,
+		       holidays = COALESCE(@holidays, '[]'::jsonb)
 		WHERE id = @tenant`,
-		pgx.StrictNamedArgs{"tenant": t.ID.UUID(), "name": t.Name, "country": t.Country, "zone": t.Zone.String(), "hours": hours})
+		pgx.StrictNamedArgs{
+			"tenant": t.ID.UUID(), "name": t.Name, "country": t.Country, "zone": t.Zone.String(), "hours": hours, "holidays": t.Holidays,
+		})
 	if err != nil {
 		return fmt.Errorf("updating tenant %s: %w", t.ID, err)
 	}

@@ -30,6 +30,7 @@ type Tenant struct {
 	Country     string         // ISO 3166-1 alpha-2, upper case: the region that completes national phone numbers
 	Zone        *time.Location // business time: hours, due dates, what pages show
 	Hours       Hours
+	Holidays    []Holiday // in order of their days
 	TrialEndsAt time.Time
 	CreatedAt   time.Time
 }
