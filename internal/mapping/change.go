@@ -216,7 +216,7 @@ func Late(set Set, d routing.Decision, f routing.Facts, md Metadata, written []W
 	var out []Draft
 	rendered, _ := Render(set, d, f, md)
 	if c := f.Match.Contact; c != nil {
-		r := &renderer{env: newEnvironment(f, md), set: set}
+		r := newRenderer(set, f, md)
 		all, _ := r.allOfContact(c.ID)
 		rendered = append(slices.DeleteFunc(rendered, func(d Draft) bool { return d.Slot == SlotContact }), all)
 	}
@@ -264,7 +264,7 @@ var settled = map[string]map[string]bool{
 // what stands in the record already, else what the mapping of its module makes of the call. Missing are those for
 // which there is neither. A field named Notes gets what the mapping writes as Description.
 func Wanted(set Set, f routing.Facts, md Metadata, module string, fields []string, stands zoho.Record) (values zoho.Record, missing []string) {
-	r := &renderer{env: newEnvironment(f, md), set: set}
+	r := newRenderer(set, f, md)
 	d := Draft{Module: module, Action: Update, Fields: map[string]any{}}
 	r.rows(&d, md.of(module), func(f zoho.Field) bool { return f.CanUpdate })
 	values = zoho.Record{}

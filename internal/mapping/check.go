@@ -240,17 +240,24 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
+// slotExample is the slot of a record that no decision asks for.
+const slotExample = "example"
+
 // Example renders one module's record for a call, as the editor shows it beside the rows: what a new record of that
 // module would be.
 func Example(set Set, module string, f routing.Facts, md Metadata) (Draft, []Problem) {
-	r := &renderer{env: newEnvironment(f, md), set: set}
+	return newRenderer(set, f, md).example(module)
+}
+
+func (r *renderer) example(module string) (Draft, []Problem) {
+	f := r.env.facts
 	switch module {
 	case "Contacts":
 		return r.contact("", nil)
 	case "Tasks":
 		r.env.action = routing.Action{Subject: "Follow up", Due: f.DecidedAt.AddDate(0, 0, 1).Format(time.DateOnly)}
 	}
-	return r.create("example", module, func(d *Draft) {
+	return r.create(slotExample, module, func(d *Draft) {
 		c := f.Match.Contact
 		switch {
 		case module == "Accounts":

@@ -24,15 +24,20 @@ const SlotContact = "contact"
 // Render makes the drafts of a decision, in the order in which they must be written, and says what is wrong with
 // them. A draft with a blocking Problem (same Slot) cannot be written; the others can.
 func Render(set Set, d routing.Decision, f routing.Facts, md Metadata) ([]Draft, []Problem) {
+	return newRenderer(set, f, md).decision(d)
+}
+
+// decision renders the drafts of a decision.
+func (r *renderer) decision(d routing.Decision) ([]Draft, []Problem) {
 	var drafts []Draft
 	var problems []Problem
-	r := &renderer{env: newEnvironment(f, md), set: set}
+	f := r.env.facts
 	for _, a := range d.Actions {
 		made, found := r.action(a)
 		drafts = append(drafts, made...)
 		problems = append(problems, found...)
 	}
-	if c := f.Match.Contact; c != nil && len(d.Actions) > 0 && len(set.Modules["Contacts"]) > 0 {
+	if c := f.Match.Contact; c != nil && len(d.Actions) > 0 && len(r.set.Modules["Contacts"]) > 0 {
 		draft, found := r.contact(c.ID, c.Fields)
 		if len(draft.Fields) > 0 {
 			drafts = append(drafts, draft)
@@ -45,7 +50,12 @@ func Render(set Set, d routing.Decision, f routing.Facts, md Metadata) ([]Draft,
 type renderer struct {
 	env   environment
 	set   Set
-	spilt string // what did not fit into the record that was rendered last
+	spilt string            // what did not fit into the record that was rendered last
+	told  map[string][]told // by slot, what became of each row's value; nil outside of a preview
+}
+
+func newRenderer(set Set, f routing.Facts, md Metadata) *renderer {
+	return &renderer{env: newEnvironment(f, md), set: set}
 }
 
 // action renders the drafts of one action: the record, and what does not fit into it.
@@ -152,14 +162,17 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		f, there := md.Field(row.Field)
 		if !there {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: your %s have no such field, so it is not sent.", row.Field, d.Module))
+			r.tell(d, told{row: row, fate: Unknown})
 			continue
 		}
 		if !f.Visible || f.ReadOnly || !writable(f) || linked[d.Module][row.Field] {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: Zoho lets nobody write this field, so it is not sent.", f.Label))
+			r.tell(d, told{row: row, fate: ReadOnly})
 			continue
 		}
 		t, err := parsed(row.Value)
 		if err != nil {
+			r.tell(d, told{row: row, fate: Refused, note: err.Error()})
 			problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true,
 				Sentence: fmt.Sprintf("The value of %s cannot be read. %v Correct it on the Mapping page.", f.Label, err)})
 			continue
@@ -177,6 +190,7 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		if c.cut && d.Module == "Calls" && d.Action == Create && f.Type == "textarea" && slices.Contains(t.Variables(), "full_transcript") {
 			c = r.spill(f, textOf(v, r.env))
 		}
+		r.tell(d, told{row: row, made: v, cast: c, notes: s.notes})
 		if c.note != "" {
 			d.Notes = append(d.Notes, c.note)
 		}

@@ -15,32 +15,44 @@ import (
 	"hookline/internal/zoho/sandbox/sandboxtest"
 )
 
-// TestWhatTheDefaultsRenderIsTakenByZoho writes the default rules' records for every kind of call into the sandbox,
-// which checks them as Zoho does.
-func TestWhatTheDefaultsRenderIsTakenByZoho(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
+// inZoho is an organisation of the sandbox, reached over HTTP, and what its modules look like.
+func inZoho(t *testing.T) (api *zoho.API, control sandboxtest.Control, org string, md mapping.Metadata) {
+	t.Helper()
 	s := sandboxtest.New(t)
 	granted := s.Control.NewOrg("enterprise", "us")
 	tokens := s.Control.Exchange(granted)
-	api := zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres(s.URL)}).For(func(context.Context, seal.Secret) (zoho.Access, error) {
+	api = zoho.NewClient(zoho.Options{Centres: zoho.SandboxCentres(s.URL)}).For(func(context.Context, seal.Secret) (zoho.Access, error) {
 		return zoho.Access{APIDomain: tokens.APIDomain, Token: seal.Secret(tokens.Access)}, nil
 	}, nil)
+	return api, s.Control, granted.OrgID, metadataOf(t, api)
+}
+
+func metadataOf(t *testing.T, api *zoho.API) mapping.Metadata {
+	t.Helper()
 	md := mapping.Metadata{}
 	for _, m := range mapping.Modules {
-		read, err := api.Metadata(ctx, m)
+		read, err := api.Metadata(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		md[m] = read
 	}
+	return md
+}
+
+// TestWhatTheDefaultsRenderIsTakenByZoho writes the default rules' records for every kind of call into the sandbox,
+// which checks them as Zoho does.
+func TestWhatTheDefaultsRenderIsTakenByZoho(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	api, control, org, md := inZoho(t)
 	for _, p := range mapping.Check(mapping.DefaultSet(), md) {
 		if p.Blocking {
 			t.Errorf("the defaults do not fit the organisation: %+v", p)
 		}
 	}
-	account := s.Control.Put(granted.OrgID, "Accounts", sandboxtest.Record{"Account_Name": "ABC Corp"})[0]
-	contact := s.Control.Put(granted.OrgID, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": "+14155550123"})[0]
+	account := control.Put(org, "Accounts", sandboxtest.Record{"Account_Name": "ABC Corp"})[0]
+	contact := control.Put(org, "Contacts", sandboxtest.Record{"Last_Name": "Johnson", "Phone": "+14155550123"})[0]
 	known := identity.Match{Kind: identity.Contact, Contact: &identity.Person{Module: "Contacts", ID: contact, Name: "Sarah Johnson", AccountID: account, AccountName: "ABC Corp"}}
 
 	at := time.Date(2026, 3, 2, 17, 4, 5, 0, time.FixedZone("", -8*3600))

@@ -32,7 +32,7 @@ func (m Metadata) Fields(module string) []zoho.Field { return m.of(module).Field
 func (m Metadata) Writable(module string) []zoho.Field {
 	var out []zoho.Field
 	for _, f := range m.of(module).Fields {
-		if f.Usable() && !linked[module][f.APIName] && !unwritable[f.Type] && f.APIName != RefField {
+		if f.Usable() && notOffered(module, f) == "" && f.APIName != RefField {
 			out = append(out, f)
 		}
 	}

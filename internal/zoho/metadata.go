@@ -75,6 +75,13 @@ type Layout struct {
 	ID, Name string
 	Visible  bool
 	Required []string // api_names that this layout demands
+	Sections []Section
+}
+
+// Section is a part of a layout with a heading of its own, and its fields in their order on the page.
+type Section struct {
+	Name   string   // the heading
+	Fields []string // api_names
 }
 
 // Pipeline is an ordered list of a Deal's stages.
@@ -106,6 +113,7 @@ type Metadata struct {
 	Module    string
 	Fields    []Field
 	Required  []string   // api_names that the default layout demands beyond the system's
+	Sections  []Section  `json:",omitempty"` // of the default layout, in their order
 	Pipelines []Pipeline // Deals only
 	Gone      []string   `json:",omitempty"` // api_names of fields that were there at an earlier look
 	FetchedAt time.Time
@@ -274,19 +282,32 @@ func (a *API) Layouts(ctx context.Context, module string) ([]Layout, error) {
 	r := request{method: http.MethodGet, path: "/settings/layouts", query: url.Values{"module": {module}}, credits: 1}
 	err := a.list(ctx, r, "layouts", func(o map[string]any) {
 		l := Layout{ID: text(o["id"]), Name: text(o["name"]), Visible: absent(o["visible"]) || truth(o["visible"])}
-		sections, _ := o["sections"].([]any)
-		for _, s := range sections {
-			section, _ := s.(map[string]any)
-			fields, _ := section["fields"].([]any)
-			for _, v := range fields {
-				if f, ok := v.(map[string]any); ok && truth(f["required"]) {
+		for _, section := range inOrder(o["sections"]) {
+			part := Section{Name: text(section["display_label"])}
+			for _, f := range inOrder(section["fields"]) {
+				part.Fields = append(part.Fields, text(f["api_name"]))
+				if truth(f["required"]) {
 					l.Required = append(l.Required, text(f["api_name"]))
 				}
 			}
+			l.Sections = append(l.Sections, part)
 		}
 		layouts = append(layouts, l)
 	})
 	return layouts, err
+}
+
+// inOrder are the objects of a list by their sequence_number; where there is none, as they came.
+func inOrder(v any) []map[string]any {
+	list, _ := v.([]any)
+	out := make([]map[string]any, 0, len(list))
+	for _, item := range list {
+		if o, ok := item.(map[string]any); ok {
+			out = append(out, o)
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return number(out[i]["sequence_number"]) < number(out[j]["sequence_number"]) })
+	return out
 }
 
 // Pipelines reads the Deals module's pipelines over all its visible layouts.
@@ -365,7 +386,7 @@ func (a *API) Metadata(ctx context.Context, module string) (Metadata, error) {
 	}
 	for _, l := range layouts {
 		if l.Visible {
-			m.Required = l.Required
+			m.Required, m.Sections = l.Required, l.Sections
 			break
 		}
 	}
