@@ -20,15 +20,14 @@ CREATE POLICY callers_own ON callers
 COMMENT ON TABLE callers IS 'Number memory: the record that a phone number led to when last looked.';
 
 CREATE TABLE decisions (
-    tenant_id       uuid        NOT NULL,
-    call_id         uuid        NOT NULL,
-    number          integer     NOT NULL, -- 1, 2, … a replay may decide afresh
-    at              timestamptz NOT NULL DEFAULT now(),
-    rule_version    integer     NOT NULL,
-    mapping_version integer     NOT NULL,
-    rule            text        NOT NULL,
-    facts           jsonb       NOT NULL, -- the match, hours, repeat count and revision, as they were seen
-    decision        jsonb       NOT NULL, -- actions and trace
+    tenant_id uuid        NOT NULL,
+    call_id   uuid        NOT NULL,
+    number    integer     NOT NULL, -- 1, 2, … a replay may decide afresh
+    at        timestamptz NOT NULL DEFAULT now(),
+    version   integer     NOT NULL, -- of the configuration
+    rule      text        NOT NULL,
+    facts     jsonb       NOT NULL, -- the match, hours, repeat count and revision, as they were seen
+    decision  jsonb       NOT NULL, -- actions and trace
     CONSTRAINT decisions_pkey PRIMARY KEY (tenant_id, call_id, number),
     CONSTRAINT decisions_call_fkey FOREIGN KEY (tenant_id, call_id) REFERENCES calls (tenant_id, id)
 );
@@ -46,6 +45,7 @@ CREATE TABLE deliveries (
     revision    integer     NOT NULL, -- 0 creates; later ones update with what that revision of the call knows
     position    integer     NOT NULL, -- order within the call
     decision    integer     NOT NULL, -- decisions.number
+    version     integer     NOT NULL, -- of the configuration whose mapping made the record
     module      text        NOT NULL, -- Zoho module
     action      text        NOT NULL, -- create, update
     ref         text        NOT NULL, -- this delivery's marker in Zoho

@@ -14,7 +14,7 @@ import (
 )
 
 // Audit records, in the transaction of the change, who did what to which thing. Actor is a person's e-mail, a
-// key's name, or "hookline"; action reads like rules.saved. Detail holds no secret and no caller's data.
+// key's name, or "hookline"; action reads like config.published. Detail holds no secret and no caller's data.
 func Audit(ctx context.Context, db postgres.Querier, t tenant.ID, actor, action, target string, detail map[string]any) error {
 	if detail == nil {
 		detail = map[string]any{}

@@ -21,8 +21,8 @@ const module = "hookline/"
 var floors = [][]string{
 	{"cmd/hookline", "internal/harness"},
 	{"internal/server"},
-	{"internal/intake", "internal/delivery", "internal/analytics"},
-	{"internal/provider", "internal/connection", "internal/identity", "internal/routing", "internal/mapping", "internal/followup"},
+	{"internal/intake", "internal/delivery", "internal/backtest", "internal/analytics"},
+	{"internal/provider", "internal/connection", "internal/identity", "internal/routing", "internal/mapping", "internal/config", "internal/followup"},
 	{"internal/call", "internal/tenant", "internal/account", "internal/receptionist"},
 	{"internal/zoho", "internal/postgres", "internal/seal", "internal/fault", "migrations", "web", "static"},
 }
@@ -32,10 +32,12 @@ var floors = [][]string{
 var sameFloor = map[string][]string{
 	"internal/harness":   {"cmd/hookline"},
 	"internal/intake":    {"internal/delivery"},
+	"internal/backtest":  {"internal/delivery"},
 	"internal/analytics": {"internal/delivery"},
 	"internal/identity":  {"internal/connection"},
 	"internal/routing":   {"internal/connection", "internal/identity"},
 	"internal/mapping":   {"internal/connection", "internal/identity", "internal/routing"},
+	"internal/config":    {"internal/routing", "internal/mapping"},
 	"internal/followup":  {"internal/connection", "internal/identity", "internal/routing", "internal/mapping"},
 	"internal/call":      {"internal/tenant"},
 	"internal/account":   {"internal/tenant"},

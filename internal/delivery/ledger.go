@@ -39,6 +39,7 @@ type delivery struct {
 	revision int // 0 creates, or carries out the decision; later ones update with what that revision of the call knows
 	position int
 	decision int
+	version  int    // of the configuration whose mapping made the draft
 	ref      string // what marks the record in Zoho as this delivery's
 	draft    mapping.Draft
 	state    string
@@ -94,7 +95,7 @@ func readNumbers(doc []byte, into any) error {
 // readDeliveries gives the call's deliveries in order, drafts opened.
 func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t tenant.ID, id call.ID) ([]*delivery, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, slot, revision, position, decision, ref, payload, state, zoho_id, cause, intent_at, looks, lost,
+		SELECT id, slot, revision, position, decision, version, ref, payload, state, zoho_id, cause, intent_at, looks, lost,
 		       COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - looked_at), -1)::float8, done_at
 		  FROM deliveries
 		 WHERE tenant_id = @tenant AND call_id = @call
@@ -108,8 +109,8 @@ func readDeliveries(ctx context.Context, tx postgres.Querier, keys *seal.Keys, t
 		var payload, cause []byte
 		var intent, done *time.Time
 		var looked float64
-		err := row.Scan(&d.id, &d.slot, &d.revision, &d.position, &d.decision, &d.ref, &payload, &d.state, &d.zohoID, &cause,
-			&intent, &d.looks, &d.lost, &looked, &done)
+		err := row.Scan(&d.id, &d.slot, &d.revision, &d.position, &d.decision, &d.version, &d.ref, &payload, &d.state, &d.zohoID,
+			&cause, &intent, &d.looks, &d.lost, &looked, &done)
 		if err != nil {
 			return nil, err
 		}
@@ -136,13 +137,13 @@ func (w *Worker) writeDelivery(b *pgx.Batch, t tenant.ID, id call.ID, d *deliver
 		return err
 	}
 	b.Queue(`
-		INSERT INTO deliveries (tenant_id, id, call_id, slot, revision, position, decision, module, action, ref, payload,
+		INSERT INTO deliveries (tenant_id, id, call_id, slot, revision, position, decision, version, module, action, ref, payload,
 		                        state, zoho_id, cause, intent_at, looks, lost, looked_at, done_at)
-		VALUES (@tenant, @id, @call, @slot, @revision, @position, @decision, @module, @action, @ref, @payload, @state,
+		VALUES (@tenant, @id, @call, @slot, @revision, @position, @decision, @version, @module, @action, @ref, @payload, @state,
 		        @zoho_id, @cause, CASE WHEN @fresh THEN clock_timestamp() END, @looks, @lost,
 		        CASE WHEN @looks > 0 THEN clock_timestamp() END, CASE WHEN @state = 'done' THEN clock_timestamp() END)
 		ON CONFLICT (tenant_id, id) DO UPDATE
-		   SET position = EXCLUDED.position, decision = EXCLUDED.decision, module = EXCLUDED.module,
+		   SET position = EXCLUDED.position, decision = EXCLUDED.decision, version = EXCLUDED.version, module = EXCLUDED.module,
 		       action = EXCLUDED.action, payload = EXCLUDED.payload, state = EXCLUDED.state, zoho_id = EXCLUDED.zoho_id,
 		       cause = EXCLUDED.cause, intent_at = COALESCE(EXCLUDED.intent_at, deliveries.intent_at),
 		       looks = EXCLUDED.looks, lost = EXCLUDED.lost,
@@ -150,7 +151,7 @@ func (w *Worker) writeDelivery(b *pgx.Batch, t tenant.ID, id call.ID, d *deliver
 		       done_at = COALESCE(deliveries.done_at, EXCLUDED.done_at)`,
 		pgx.StrictNamedArgs{
 			"tenant": t.UUID(), "id": d.id, "call": id.UUID(), "slot": d.slot, "revision": d.revision, "position": d.position,
-			"decision": d.decision, "module": d.draft.Module, "action": d.draft.Action, "ref": d.ref, "payload": payload,
+			"decision": d.decision, "version": d.version, "module": d.draft.Module, "action": d.draft.Action, "ref": d.ref, "payload": payload,
 			"state": d.state, "fresh": d.fresh, "zoho_id": d.zohoID, "cause": cause, "looks": d.looks, "lost": d.lost,
 		})
 	return nil
@@ -161,12 +162,12 @@ func lastDecision(ctx context.Context, tx postgres.Querier, t tenant.ID, id call
 	var d decided
 	var facts, decision []byte
 	err := tx.QueryRow(ctx, `
-		SELECT number, at, rule_version, mapping_version, facts, decision
+		SELECT number, at, version, facts, decision
 		  FROM decisions
 		 WHERE tenant_id = @tenant AND call_id = @call
 		 ORDER BY number DESC
 		 LIMIT 1`, pgx.StrictNamedArgs{"tenant": t.UUID(), "call": id.UUID()}).
-		Scan(&d.number, &d.at, &d.ruleVersion, &d.mappingVersion, &facts, &decision)
+		Scan(&d.number, &d.at, &d.version, &facts, &decision)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return decided{}, false, nil
 	}
@@ -179,14 +180,13 @@ func lastDecision(ctx context.Context, tx postgres.Querier, t tenant.ID, id call
 	return d, true, nil
 }
 
-// decided is what shall happen with a call, on which facts, by which versions.
+// decided is what shall happen with a call, on which facts, by which version of the configuration.
 type decided struct {
-	number         int
-	at             time.Time
-	ruleVersion    int
-	mappingVersion int
-	facts          routing.Facts // without the call
-	decision       routing.Decision
+	number   int
+	at       time.Time
+	version  int
+	facts    routing.Facts // without the call
+	decision routing.Decision
 }
 
 func writeDecision(b *pgx.Batch, t tenant.ID, id call.ID, d decided) error {
@@ -199,10 +199,10 @@ func writeDecision(b *pgx.Batch, t tenant.ID, id call.ID, d decided) error {
 		return fmt.Errorf("writing a decision as JSON: %w", err)
 	}
 	b.Queue(`
-		INSERT INTO decisions (tenant_id, call_id, number, rule_version, mapping_version, rule, facts, decision)
-		VALUES (@tenant, @call, @number, @rules, @mappings, @rule, @facts, @decision)`,
+		INSERT INTO decisions (tenant_id, call_id, number, version, rule, facts, decision)
+		VALUES (@tenant, @call, @number, @version, @rule, @facts, @decision)`,
 		pgx.StrictNamedArgs{
-			"tenant": t.UUID(), "call": id.UUID(), "number": d.number, "rules": d.ruleVersion, "mappings": d.mappingVersion,
+			"tenant": t.UUID(), "call": id.UUID(), "number": d.number, "version": d.version,
 			"rule": d.decision.Name, "facts": facts, "decision": decision,
 		})
 	return nil

@@ -274,8 +274,7 @@ func readStamp(ctx context.Context, tx pgx.Tx, l *lane) (string, error) {
 	err := tx.QueryRow(ctx, `
 		SELECT faults > 0 OR hold <> '', concat_ws('|',
 		       (SELECT xmin::text FROM tenants WHERE id = @tenant),
-		       (SELECT max(version) FROM rule_versions WHERE tenant_id = @tenant),
-		       (SELECT max(version) FROM mapping_versions WHERE tenant_id = @tenant),
+		       (SELECT max(version) FROM config_versions WHERE tenant_id = @tenant),
 		       (SELECT concat_ws(' ', status, org_id, connected_at) FROM connections WHERE tenant_id = @tenant),
 		       (SELECT string_agg(module || fetched_at, ' ' ORDER BY org_id, module) FROM zoho_modules WHERE tenant_id = @tenant),
 		       (SELECT date_trunc('minute', now()) WHERE EXISTS ( -- fields that are due to be read anew, which may fail and is tried again

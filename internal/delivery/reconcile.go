@@ -264,7 +264,7 @@ func (r *run) late() (bool, error) {
 	}
 	r.toldNews = true
 	written := r.writtenSoFar()
-	drafts, _ := mapping.Late(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata, written)
+	drafts, _ := mapping.Late(r.config.Mappings, r.decided.decision, r.decided.facts, r.set.metadata, written)
 	if len(drafts) == 0 {
 		return false, nil
 	}
@@ -286,7 +286,7 @@ func (r *run) late() (bool, error) {
 			}
 		}
 	}
-	drafts, _ = mapping.Late(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata, stands)
+	drafts, _ = mapping.Late(r.config.Mappings, r.decided.decision, r.decided.facts, r.set.metadata, stands)
 	for i, draft := range drafts {
 		d := r.find(draft.Slot, len(r.job.events))
 		if d == nil {

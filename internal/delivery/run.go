@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
+	"hookline/internal/config"
 	"hookline/internal/fault/failpoint"
 	"hookline/internal/identity"
 	"hookline/internal/mapping"
@@ -29,8 +30,7 @@ type run struct {
 	api    *zoho.API
 	inTurn *zoho.API // the same for requests whose turn it is already
 
-	rules      routing.Set
-	mappings   mapping.Set
+	config     config.Set
 	remembered *identity.Remembered
 	decided    decided
 	deliveries []*delivery
@@ -58,7 +58,7 @@ const (
 
 // tell tells a call's story from wherever it stands to its end, or to the point where it has to wait.
 func (w *Worker) tell(l *lane, set *setting, j *job) end {
-	r := &run{w: w, l: l, set: set, job: j, rules: set.rules, mappings: set.mappings}
+	r := &run{w: w, l: l, set: set, job: j, config: set.config}
 	r.inTurn = w.Connections.API(l.tenant, r.observe).Unless(l.mayWrite)
 	r.api = r.inTurn.Through(l.turn)
 	defer r.leave()
@@ -131,10 +131,7 @@ func (r *run) load() (fresh bool, err error) {
 			return err
 		}
 		if known && j.config == ConfigOriginal {
-			if r.rules, err = routing.At(ctx, tx, r.l.tenant, r.decided.ruleVersion); err != nil {
-				return err
-			}
-			r.mappings, err = mapping.At(ctx, tx, r.l.tenant, r.decided.mappingVersion)
+			r.config, err = config.At(ctx, tx, r.l.tenant, r.decided.version)
 		}
 		return err
 	})
@@ -170,7 +167,7 @@ func (r *run) decide() (end, bool) {
 	}
 	facts := routing.FactsAt(t, began, r.w.Now())
 	facts.Call, facts.Source, facts.Match, facts.Earlier, facts.Revision = c, r.set.sources[r.job.source], match, earlier, len(r.job.events)
-	decision := routing.Decide(r.rules, facts)
+	decision := routing.Decide(r.config.Rules, facts)
 	for _, e := range r.job.events {
 		decision.Trace.Notes = append(decision.Trace.Notes, e.Notes...)
 	}
@@ -179,8 +176,8 @@ func (r *run) decide() (end, bool) {
 	} else if waits {
 		return r.waitFor(r.w.Gap), true
 	}
-	r.decided = decided{number: r.decided.number + 1, ruleVersion: r.rules.Version, mappingVersion: r.mappings.Version, facts: facts, decision: decision}
-	drafts, problems := mapping.Render(r.mappings, decision, facts, r.set.metadata)
+	r.decided = decided{number: r.decided.number + 1, version: r.config.Version, facts: facts, decision: decision}
+	drafts, problems := mapping.Render(r.config.Mappings, decision, facts, r.set.metadata)
 	r.lookAnew()
 	r.plan(drafts, problems)
 
@@ -347,7 +344,7 @@ func (r *run) plan(drafts []mapping.Draft, problems []mapping.Problem) {
 		if d.begun() {
 			continue
 		}
-		d.draft, d.position, d.decision, d.cause = draft, i, r.decided.number, nil
+		d.draft, d.position, d.decision, d.version, d.cause = draft, i, r.decided.number, r.config.Version, nil
 		d.to(Planned)
 		if d.unfit != nil && draft.Find == "" { // one that Zoho has is taken, whatever a new one would lack
 			d.cause = d.unfit
@@ -378,7 +375,7 @@ func (r *run) find(slot string, revision int) *delivery {
 
 func (r *run) add(slot string, revision int) *delivery {
 	id := uuid.Must(uuid.NewV7())
-	d := &delivery{id: id, slot: slot, revision: revision, decision: r.decided.number, ref: refOf(id), looked: -1}
+	d := &delivery{id: id, slot: slot, revision: revision, decision: r.decided.number, version: r.config.Version, ref: refOf(id), looked: -1}
 	r.deliveries = append(r.deliveries, d)
 	return d
 }
@@ -399,7 +396,7 @@ func (r *run) next() *delivery {
 // Zoho is rendered afresh.
 func (r *run) resume() {
 	r.resumed = true
-	drafts, problems := mapping.Render(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata)
+	drafts, problems := mapping.Render(r.config.Mappings, r.decided.decision, r.decided.facts, r.set.metadata)
 	r.plan(drafts, problems)
 	for _, d := range r.deliveries {
 		if d.revision > 0 && (d.state == Planned || d.state == Refused) {

@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/call"
+	"hookline/internal/config"
 	"hookline/internal/delivery"
 	"hookline/internal/mapping"
 	"hookline/internal/zoho/sandbox/sandboxtest"
@@ -333,19 +333,27 @@ func (s *shop) replay(id call.ID) {
 // mapField gives a field a value in the tenant's live mapping, as the mapping page does.
 func (s *shop) mapField(module, field, template string) {
 	s.t.Helper()
+	s.configures(func(c *config.Set) {
+		rows := slices.DeleteFunc(c.Mappings.Modules[module], func(r mapping.Row) bool { return r.Field == field })
+		c.Mappings.Modules[module] = append(rows, mapping.Row{Field: field, Value: template})
+	})
+}
+
+// configures publishes a change of the tenant's configuration, whatever Zoho may say of it.
+func (s *shop) configures(change func(*config.Set)) {
+	s.t.Helper()
 	s.in(func(ctx context.Context, tx pgx.Tx) error {
-		live, err := mapping.Live(ctx, tx, s.tenant)
+		draft, err := config.ReadDraft(ctx, tx, s.tenant)
 		if err != nil {
 			return err
 		}
-		rows := slices.DeleteFunc(live.Modules[module], func(r mapping.Row) bool { return r.Field == field })
-		live.Modules[module] = append(rows, mapping.Row{Field: field, Value: template})
-		doc, err := json.Marshal(live)
-		if err != nil {
+		if draft, err = config.EditDraft(ctx, tx, s.tenant, "owner@example.com", draft.Revision, func(c *config.Set) (string, error) {
+			change(c)
+			return "test", nil
+		}); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO mapping_versions (tenant_id, version, mappings, created_by) VALUES ($1, $2, $3, 'test')`,
-			s.tenant.UUID(), live.Version+1, doc)
+		_, err = config.Publish(ctx, tx, s.tenant, config.Publication{Actor: "owner@example.com", Revision: draft.Revision, Untested: true, Despite: true}, nil)
 		return err
 	})
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/config"
 	"hookline/internal/connection"
 	"hookline/internal/identity"
 	"hookline/internal/mapping"
-	"hookline/internal/routing"
 	"hookline/internal/tenant"
 )
 
@@ -19,8 +19,7 @@ type setting struct {
 	stamp    string
 	tenant   tenant.Tenant
 	link     connection.Connection
-	rules    routing.Set
-	mappings mapping.Set
+	config   config.Set
 	metadata mapping.Metadata
 	org      identity.Org
 	sources  map[uuid.UUID]string // names
@@ -43,10 +42,7 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 		if s.link, err = w.Connections.Read(ctx, tx, t); err != nil {
 			return err
 		}
-		if s.rules, err = routing.Live(ctx, tx, t); err != nil {
-			return err
-		}
-		if s.mappings, err = mapping.Live(ctx, tx, t); err != nil {
+		if s.config, err = config.Live(ctx, tx, t); err != nil {
 			return err
 		}
 		s.sources, err = readSources(ctx, tx, t)
@@ -57,7 +53,7 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 	}
 	if s.link.Status == connection.Connected {
 		// A module that is left out is taken to have Zoho's standard fields: only calls that need it fail, each with the reason.
-		s.metadata, err = w.Connections.MetadataOf(ctx, t, append([]string{"Leads", "Contacts", "Deals", "Calls"}, s.rules.Modules()...)...)
+		s.metadata, err = w.Connections.MetadataOf(ctx, t, append([]string{"Leads", "Contacts", "Deals", "Calls"}, s.config.Rules.Modules()...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +62,7 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 			country = s.tenant.Country
 		}
 		s.org = identity.Org{ID: s.link.OrgID, Country: country, Contacts: s.metadata["Contacts"], Leads: s.metadata["Leads"],
-			Deals: s.metadata["Deals"], Read: s.mappings.Reads()}
+			Deals: s.metadata["Deals"], Read: s.config.Mappings.Reads()}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -98,7 +98,7 @@ func (r *run) transit(d *delivery, deal zoho.Record, to string) error {
 			wanted = append(wanted, f.APIName)
 		}
 	}
-	values, missing := mapping.Wanted(r.mappings, r.decided.facts, r.set.metadata, d.draft.Module, wanted, deal)
+	values, missing := mapping.Wanted(r.config.Mappings, r.decided.facts, r.set.metadata, d.draft.Module, wanted, deal)
 	if len(missing) > 0 {
 		return asksFor(t, missing, fmt.Sprintf("The Deal's Blueprint asks for %s before it moves to %s", listed(labelsOf(t, missing)), to))
 	}

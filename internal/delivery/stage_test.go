@@ -1,14 +1,12 @@
 package delivery_test
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"hookline/internal/call"
+	"hookline/internal/config"
 	"hookline/internal/delivery"
 	"hookline/internal/routing"
 	"hookline/internal/zoho/sandbox/sandboxtest"
@@ -17,16 +15,7 @@ import (
 // rule makes every call of the tenant do this and nothing else.
 func (s *shop) rule(then ...routing.Outcome) {
 	s.t.Helper()
-	s.in(func(ctx context.Context, tx pgx.Tx) error {
-		live, err := routing.Live(ctx, tx, s.tenant)
-		if err != nil {
-			return err
-		}
-		base := live.Version
-		live.Rules = []routing.Rule{{ID: "only", Name: "Only rule", Then: then}}
-		_, err = routing.Save(ctx, tx, s.tenant, "owner@example.com", base, live, "")
-		return err
-	})
+	s.configures(func(c *config.Set) { c.Rules.Rules = []routing.Rule{{ID: "only", Name: "Only rule", Then: then}} })
 }
 
 // dealOf puts a Contact with sarah's number and an open Deal in, and answers their ids.

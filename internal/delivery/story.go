@@ -45,11 +45,10 @@ type StoryEvent struct {
 
 // StoryDecision is the decision that stands.
 type StoryDecision struct {
-	At             time.Time
-	RuleVersion    int
-	MappingVersion int
-	Facts          routing.Facts // with the match, as they were seen
-	Decision       routing.Decision
+	At       time.Time
+	Version  int           // of the configuration
+	Facts    routing.Facts // with the match, as they were seen
+	Decision routing.Decision
 }
 
 // StoryDelivery is one record of the call.
@@ -164,7 +163,7 @@ func (s *Story) readDecision(ctx context.Context, tx pgx.Tx, t tenant.ID) error 
 	}
 	d.facts.Call = s.Call
 	s.Decisions = d.number
-	s.Decision = &StoryDecision{At: d.at, RuleVersion: d.ruleVersion, MappingVersion: d.mappingVersion, Facts: d.facts, Decision: d.decision}
+	s.Decision = &StoryDecision{At: d.at, Version: d.version, Facts: d.facts, Decision: d.decision}
 	return nil
 }
 

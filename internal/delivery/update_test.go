@@ -1,13 +1,10 @@
 package delivery_test
 
 import (
-	"context"
-	"encoding/json"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"hookline/internal/call"
+	"hookline/internal/config"
 	"hookline/internal/delivery"
 	"hookline/internal/mapping"
 	"hookline/internal/zoho/sandbox/sandboxtest"
@@ -16,20 +13,7 @@ import (
 // maps replaces the rows of one module in the tenant's live mapping.
 func (s *shop) maps(module string, rows ...mapping.Row) {
 	s.t.Helper()
-	s.in(func(ctx context.Context, tx pgx.Tx) error {
-		live, err := mapping.Live(ctx, tx, s.tenant)
-		if err != nil {
-			return err
-		}
-		live.Modules[module] = rows
-		doc, err := json.Marshal(live)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO mapping_versions (tenant_id, version, mappings, created_by) VALUES ($1, $2, $3, 'test')`,
-			s.tenant.UUID(), live.Version+1, doc)
-		return err
-	})
+	s.configures(func(c *config.Set) { c.Mappings.Modules[module] = rows })
 }
 
 func TestAContactIsChangedInEachRowsModeAndNobodyIsOverruled(t *testing.T) {

@@ -297,7 +297,7 @@ func (r *run) rehang() (end, bool) {
 	r.decided.decision.Trace.Notes = append(r.decided.decision.Trace.Notes,
 		"The Contact who called is gone from Zoho. What was left to write hangs on the one who has the number now.")
 	r.planAgain()
-	drafts, problems := mapping.Render(r.mappings, r.decided.decision, r.decided.facts, r.set.metadata)
+	drafts, problems := mapping.Render(r.config.Mappings, r.decided.decision, r.decided.facts, r.set.metadata)
 	r.plan(drafts, problems)
 	e, err := r.save(step{status: Delivering, decision: true})
 	if err != nil {

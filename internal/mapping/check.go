@@ -2,16 +2,13 @@ package mapping
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"hookline/internal/routing"
+	"hookline/internal/zoho"
 	"slices"
 	"strings"
 	"time"
-
-	"hookline/internal/fault"
-	"hookline/internal/routing"
-	"hookline/internal/zoho"
 )
 
 // maxRows is how many rows a module can have.
@@ -274,15 +271,4 @@ func (r *renderer) example(module string) (Draft, []Problem) {
 			d.put("$se_module", "Leads")
 		}
 	})
-}
-
-// ParseSet reads the JSON document of a set. Unknown keys are refused.
-func ParseSet(doc []byte) (Set, error) {
-	var s Set
-	dec := json.NewDecoder(strings.NewReader(string(doc)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return Set{}, fault.Wrap(fault.Invalid, err, "The mappings could not be read as the JSON document that an export writes.")
-	}
-	return s, nil
 }

@@ -80,3 +80,16 @@ func defaultPipeline(ps []zoho.Pipeline) zoho.Pipeline {
 	}
 	return zoho.Pipeline{}
 }
+
+// Complete gives the modules that a set was written without, because there was nothing to map in them then, their
+// default rows.
+func (s *Set) Complete() {
+	if s.Modules == nil {
+		s.Modules = map[string][]Row{}
+	}
+	for module, rows := range DefaultSet().Modules {
+		if _, there := s.Modules[module]; !there {
+			s.Modules[module] = rows
+		}
+	}
+}

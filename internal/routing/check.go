@@ -1,12 +1,9 @@
 package routing
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-
-	"hookline/internal/fault"
 )
 
 // Limits of a set; what exceeds them is refused on save.
@@ -260,27 +257,4 @@ func checkTags(o Outcome) []string {
 		}
 	}
 	return nil
-}
-
-// ParseSet reads the JSON document of a set and checks it. Unknown keys are refused, so that a misspelt condition
-// does not silently always hold.
-func ParseSet(doc []byte) (Set, error) {
-	var s Set
-	dec := json.NewDecoder(strings.NewReader(string(doc)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return Set{}, fault.Wrap(fault.Invalid, err, "The rules could not be read as the JSON document that an export writes.")
-	}
-	if p := s.Check(); len(p) > 0 {
-		return Set{}, refuse(p)
-	}
-	return s, nil
-}
-
-func refuse(problems []Problem) error {
-	sentences := make([]string, len(problems))
-	for i, p := range problems {
-		sentences[i] = p.Sentence
-	}
-	return fault.New(fault.Invalid, strings.Join(sentences, " "))
 }

@@ -131,13 +131,12 @@ type apiTold struct {
 }
 
 type apiDecision struct {
-	At             time.Time        `json:"at"`
-	Rule           string           `json:"rule" doc:"Name of the rule that fired"`
-	Outcome        string           `json:"outcome" doc:"In words"`
-	RuleVersion    int              `json:"rule_version" doc:"0: the defaults"`
-	MappingVersion int              `json:"mapping_version" doc:"0: the defaults"`
-	Actions        []routing.Action `json:"actions" nullable:"false"`
-	Trace          routing.Trace    `json:"trace"`
+	At      time.Time        `json:"at"`
+	Rule    string           `json:"rule" doc:"Name of the rule that fired"`
+	Outcome string           `json:"outcome" doc:"In words"`
+	Version int              `json:"version" doc:"of the rules and mappings; 0: the defaults"`
+	Actions []routing.Action `json:"actions" nullable:"false"`
+	Trace   routing.Trace    `json:"trace"`
 }
 
 type apiDelivery struct {
@@ -229,7 +228,7 @@ func (s *Server) apiCall(ctx context.Context, h account.Holder, in *apiOne) (*ap
 	b := &out.Body
 	if d := story.Decision; d != nil {
 		b.Match = &d.Facts.Match
-		b.Decision = &apiDecision{At: d.At, Rule: d.Decision.Name, Outcome: d.Decision.Outcome, RuleVersion: d.RuleVersion, MappingVersion: d.MappingVersion,
+		b.Decision = &apiDecision{At: d.At, Rule: d.Decision.Name, Outcome: d.Decision.Outcome, Version: d.Version,
 			Actions: append([]routing.Action{}, d.Decision.Actions...), Trace: d.Decision.Trace}
 	}
 	for _, d := range story.Deliveries {

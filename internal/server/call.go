@@ -406,7 +406,7 @@ func (t *teller) decision() *page.CallDecision {
 		return nil
 	}
 	v := &page.CallDecision{
-		Rule: d.Decision.Name, Outcome: t.decided(), When: t.moment(d.At), Versions: versionsOf(d.RuleVersion, d.MappingVersion),
+		Rule: d.Decision.Name, Outcome: t.decided(), When: t.moment(d.At), Versions: versionName(d.Version),
 		Match: t.match(d.Facts), Notes: d.Decision.Trace.Notes, RunnerUp: d.Decision.Trace.RunnerUp,
 	}
 	for _, r := range d.Decision.Trace.Rules {
@@ -424,17 +424,6 @@ func (t *teller) decision() *page.CallDecision {
 		v.Rules = append(v.Rules, rule)
 	}
 	return v
-}
-
-func versionsOf(rules, mappings int) string {
-	name := func(what string, n int) string {
-		if n == 0 {
-			return "default " + what
-		}
-		return fmt.Sprintf("%s %d", what, n)
-	}
-	text := name("rules", rules) + ", " + name("mapping", mappings)
-	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 func (t *teller) match(f routing.Facts) []ui.KV {

@@ -19,7 +19,6 @@ import (
 	"hookline/internal/delivery"
 	"hookline/internal/fault"
 	"hookline/internal/intake"
-	"hookline/internal/routing"
 	"hookline/internal/tenant"
 	"hookline/web/page"
 	"hookline/web/ui"
@@ -191,16 +190,12 @@ func (s *Server) filterChoices(c echo.Context, f *page.CallsFilter) error {
 	for _, src := range sources {
 		f.Sources = append(f.Sources, ui.Option{Value: src.ID.String(), Label: src.Name})
 	}
-	var rules routing.Set
-	err = s.inTenant(c, func(tx pgx.Tx) error {
-		rules, err = routing.Live(ctx(c), tx, tenantOf(c))
-		return err
-	})
+	live, err := s.liveConfig(c)
 	if err != nil {
 		return err
 	}
 	listed := f.Rule == ""
-	for _, r := range rules.Rules {
+	for _, r := range live.Rules.Rules {
 		f.Rules = append(f.Rules, ui.Option{Value: r.Name})
 		listed = listed || r.Name == f.Rule
 	}

@@ -20,6 +20,7 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/call"
+	"hookline/internal/config"
 	"hookline/internal/connection"
 	"hookline/internal/delivery"
 	"hookline/internal/intake"
@@ -313,12 +314,14 @@ func TestCallsLikeItAreReplayedTogetherAfterTheMappingIsMended(t *testing.T) {
 		t.Errorf("the page does not offer the calls like it: %.1500s", visible(p.Body))
 	}
 	err := l.DB.InTenant(t.Context(), owner.Tenant, func(tx pgx.Tx) error {
-		set, err := mapping.Live(t.Context(), tx, owner.Tenant)
+		draft, err := config.EditDraft(t.Context(), tx, owner.Tenant, owner.Email, 0, func(set *config.Set) (string, error) {
+			set.Mappings.Modules["Leads"] = append(set.Mappings.Modules["Leads"], mapping.Row{Field: "Industry", Value: "Large Enterprise"})
+			return "Industry", nil
+		})
 		if err != nil {
 			return err
 		}
-		set.Modules["Leads"] = append(set.Modules["Leads"], mapping.Row{Field: "Industry", Value: "Large Enterprise"})
-		_, err = mapping.Save(t.Context(), tx, owner.Tenant, owner.Email, set.Version, set, "Leads", nil, "")
+		_, err = config.Publish(t.Context(), tx, owner.Tenant, config.Publication{Actor: owner.Email, Revision: draft.Revision, Untested: true}, nil)
 		return err
 	})
 	if err != nil {
@@ -333,8 +336,8 @@ func TestCallsLikeItAreReplayedTogetherAfterTheMappingIsMended(t *testing.T) {
 	}
 	for _, id := range ids {
 		p := l.until(owner, "/calls/"+id, "from the webhook to the last record in Zoho")
-		if !strings.Contains(visible(p.Body), "mapping 1") {
-			t.Error("the decision does not name the mended mapping")
+		if !strings.Contains(visible(p.Body), "Version 1") {
+			t.Error("the decision does not name the version that mended it")
 		}
 	}
 	leads := l.zoho.Control.Records(org, "Leads")

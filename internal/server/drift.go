@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/mapping"
@@ -21,23 +20,15 @@ func (s *Server) drift(c echo.Context) ([]page.Drift, error) {
 	if err != nil || len(known) == 0 {
 		return nil, err
 	}
-	var rows mapping.Set
-	var rules routing.Set
-	err = s.inTenant(c, func(tx pgx.Tx) error {
-		if rows, err = mapping.Live(ctx(c), tx, tenantOf(c)); err != nil {
-			return err
-		}
-		rules, err = routing.Live(ctx(c), tx, tenantOf(c))
-		return err
-	})
+	live, err := s.liveConfig(c)
 	if err != nil {
 		return nil, err
 	}
 	var all []page.Drift
-	for _, p := range mapping.Drift(rows, rules, known) {
+	for _, p := range mapping.Drift(live.Mappings, live.Rules, known) {
 		all = append(all, page.Drift{Sentence: p.Sentence, Href: "/mapping/" + p.Module + "#field-" + p.Field, Label: "Mapping of " + p.Module})
 	}
-	for _, r := range rules.Rules {
+	for _, r := range live.Rules.Rules {
 		if sentence := goneStage(r, known["Deals"].Pipelines); sentence != "" && !r.Off {
 			all = append(all, page.Drift{Sentence: "The rule “" + r.Name + "” names a stage that is gone. " + sentence, Href: "/rules/" + r.ID, Label: "Open the rule"})
 		}

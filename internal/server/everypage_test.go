@@ -42,9 +42,9 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	owner := l.Owner("ann@acme.test")
 	empty := map[string][]string{
 		"/": {"/"}, "/calls": {"/calls"}, "/calls/replay": {"/calls/replay"}, "/calls/:id": {"/calls/none"},
-		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/rules/versions": {"/rules/versions"}, "/rules/:id": {"/rules/lead"},
-		"/mapping/:module": {"/mapping/Leads", "/mapping/Calls", "/mapping/Deals", "/mapping/Contacts"}, "/mapping/versions": {"/mapping/versions"},
-		"/sources": {"/sources"}, "/sources/new": {"/sources/new", "/sources/new?provider=retell"}, "/sources/:id": {"/sources/none"}, "/sources/:id/delete": {"/sources/none/delete"},
+		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/versions": {"/versions"}, "/draft": {"/draft"}, "/rules/:id": {"/rules/lead"},
+		"/mapping/:module": {"/mapping/Leads", "/mapping/Calls", "/mapping/Deals", "/mapping/Contacts"},
+		"/sources":         {"/sources"}, "/sources/new": {"/sources/new", "/sources/new?provider=retell"}, "/sources/:id": {"/sources/none"}, "/sources/:id/delete": {"/sources/none/delete"},
 		"/zoho": {"/zoho"}, "/zoho/confirm": {"/zoho/confirm"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/zoho/callback": {"/zoho/callback?state=made-up"},
 		"/settings": {"/settings"}, "/settings/security": {"/settings/security"}, "/settings/team": {"/settings/team"}, "/settings/keys": {"/settings/keys"}, "/settings/audit": {"/settings/audit"},
 	}
@@ -76,14 +76,14 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	})
 	t.Run("a full workspace", func(t *testing.T) {
 		ids := l.full(owner)
-		owner.Post("/rules/lead/switch", url.Values{"version": {"0"}, "on": {"0"}})
+		owner.Post("/rules/lead/switch", url.Values{"revision": {"0"}, "on": {"0"}})
 		owner.Post("/settings/keys", url.Values{"name": {"Wallboard in the hall"}, "role": {"viewer"}})
 		source := regexp.MustCompile(`/sources/[0-9a-f-]{36}`).FindString(owner.Get("/sources").Body)
 		full := map[string][]string{
 			"/": {"/"}, "/calls": {"/calls", "/calls?q=sarah&status=needs_attention&days=7"}, "/calls/replay": {"/calls/replay?like=" + ids["refused"].String()},
-			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/rules/versions": {"/rules/versions"},
+			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/versions": {"/versions"}, "/draft": {"/draft"},
 			"/sources": {"/sources"}, "/sources/:id": {source}, "/sources/:id/delete": {source + "/delete"},
-			"/zoho": {"/zoho"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/mapping/:module": {"/mapping/Leads?add=Industry"}, "/mapping/versions": {"/mapping/versions"},
+			"/zoho": {"/zoho"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/mapping/:module": {"/mapping/Leads?add=Industry"},
 			"/settings/keys": {"/settings/keys"}, "/settings/audit": {"/settings/audit"},
 		}
 		for _, id := range ids {

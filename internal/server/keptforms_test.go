@@ -26,35 +26,31 @@ func TestAPhraseListComesBackWithWhatWasTyped(t *testing.T) {
 		}
 	}
 	t.Run("when a new list is refused", func(t *testing.T) {
-		p := owner.Post("/rules/phrases", url.Values{"version": {"0"}, "label": {""}, "phrases": {"very unhappy\nrefund"}, "intents": {"complaint"}})
+		p := owner.Post("/rules/phrases", url.Values{"revision": {"0"}, "label": {""}, "phrases": {"very unhappy\nrefund"}, "intents": {"complaint"}})
 		comesBack(t, p, http.StatusUnprocessableEntity, "A list needs a name", "very unhappy\nrefund</textarea>", `value="complaint"`)
 	})
-	add := url.Values{"version": {"0"}, "label": {"complaints"}, "phrases": {"refund"}}
+	add := url.Values{"revision": {"0"}, "label": {"complaints"}, "phrases": {"refund"}}
 	if p := owner.Post("/rules/phrases", add); p.Status != http.StatusSeeOther {
 		t.Fatalf("adding a list: %d\n%s", p.Status, p.Body)
 	}
-	t.Run("when a new list stands on an older version", func(t *testing.T) {
-		p := owner.Post("/rules/phrases", url.Values{"version": {"0"}, "label": {"praise words"}, "phrases": {"well done"}})
-		comesBack(t, p, http.StatusConflict, "saved version 1", `value="praise words"`, "well done</textarea>", `name="version" value="1"`)
-	})
-	t.Run("when a list stands on an older version", func(t *testing.T) {
-		p := owner.Post("/rules/phrases/buying", url.Values{"version": {"0"}, "label": {"buying words"}, "phrases": {"half typed"}})
-		comesBack(t, p, http.StatusConflict, "saved version 1", "half typed</textarea>")
+	t.Run("and not when a new list is made beside another's", func(t *testing.T) {
+		p := owner.Post("/rules/phrases", url.Values{"revision": {"0"}, "label": {"praise words"}, "phrases": {"well done"}})
+		comesBack(t, p, http.StatusSeeOther)
 	})
 	t.Run("when the list was deleted meanwhile", func(t *testing.T) {
 		var name string
-		for _, l := range liveRules(t, owner).Phrases {
+		for _, l := range draftRules(t, owner).Phrases {
 			if l.Label == "complaints" {
 				name = l.Name
 			}
 		}
-		if p := owner.Post("/rules/phrases/"+name, url.Values{"version": {"1"}, "act": {"delete"}}); p.Status != http.StatusSeeOther {
+		if p := owner.Post("/rules/phrases/"+name, url.Values{"revision": {"2"}, "act": {"delete"}}); p.Status != http.StatusSeeOther {
 			t.Fatalf("deleting: %d", p.Status)
 		}
-		p := owner.Post("/rules/phrases/"+name, url.Values{"version": {"1"}, "label": {"complaints"}, "phrases": {"refund\nmoney back"}})
-		comesBack(t, p, http.StatusConflict, "saved version 2", `value="complaints"`, "refund\nmoney back</textarea>")
+		p := owner.Post("/rules/phrases/"+name, url.Values{"revision": {"2"}, "label": {"complaints"}, "phrases": {"refund\nmoney back"}})
+		comesBack(t, p, http.StatusConflict, "changed the same", `value="complaints"`, "refund\nmoney back</textarea>")
 	})
-	if got := len(liveRules(t, owner).Phrases); got != len(routing.DefaultSet().Phrases) {
+	if got := len(draftRules(t, owner).Phrases); got != len(routing.DefaultSet().Phrases)+1 {
 		t.Errorf("%d lists are stored", got)
 	}
 }
@@ -78,7 +74,7 @@ func TestAFormSentAfterTheSessionEndedSaysThatNothingWasSaved(t *testing.T) {
 	}
 	late := &cookies
 	late.Headers.Set("Referer", s.URL+"/rules/new?x=1")
-	p := late.Post("/rules", url.Values{"version": {"0"}, "name": {"Lost"}})
+	p := late.Post("/rules", url.Values{"revision": {"0"}, "name": {"Lost"}})
 	if p.Status != http.StatusSeeOther || p.Location != "/login?next=%2Frules%2Fnew%3Fx%3D1&unsaved=1" {
 		t.Fatalf("%d to %q", p.Status, p.Location)
 	}

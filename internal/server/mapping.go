@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/config"
 	"hookline/internal/fault"
 	"hookline/internal/mapping"
 	"hookline/internal/zoho"
@@ -53,24 +54,16 @@ func (s *Server) mapping(c echo.Context) error {
 	if !slices.Contains(mapping.Modules, module) {
 		return fault.New(fault.NotFound, "There is no such module.")
 	}
-	live, err := s.liveMapping(c)
+	draft, err := s.draft(c)
 	if err != nil {
 		return err
 	}
-	rows := live.Modules[module]
+	rows := draft.Mappings.Modules[module]
 	fresh := map[string]bool{}
 	if add := c.QueryParam("add"); add != "" && !hasRow(rows, add) {
 		rows, fresh[add] = append(slices.Clone(rows), mapping.Row{Field: add}), true
 	}
-	return s.mappingPage(c, http.StatusOK, mappingState{module: module, base: live.Version, set: withRows(live, module, rows), fresh: fresh, call: c.QueryParam("call")})
-}
-
-func (s *Server) liveMapping(c echo.Context) (set mapping.Set, err error) {
-	err = s.inTenant(c, func(tx pgx.Tx) error {
-		set, err = mapping.Live(ctx(c), tx, tenantOf(c))
-		return err
-	})
-	return set, err
+	return s.mappingPage(c, http.StatusOK, mappingState{module: module, revision: draft.Revision, set: withRows(draft.Mappings, module, rows), fresh: fresh, call: c.QueryParam("call")})
 }
 
 // withRows is the set with other rows for one module.
@@ -89,13 +82,13 @@ func hasRow(rows []mapping.Row, field string) bool {
 
 // mappingState is what the page shows: what was saved, or what somebody is editing.
 type mappingState struct {
-	module  string
-	base    int
-	set     mapping.Set
-	fresh   map[string]bool // fields whose row is not saved yet
-	call    string
-	unsaved bool
-	problem string // why the save was refused
+	module   string
+	revision int // of the draft that the form is made from
+	set      mapping.Set
+	fresh    map[string]bool // fields whose row is not saved yet
+	call     string
+	unsaved  bool
+	problem  string // why the save was refused
 }
 
 // editMapping takes the form: it saves, adds or removes a row, or renders the example with what was typed.
@@ -104,19 +97,19 @@ func (s *Server) editMapping(c echo.Context) error {
 	if !slices.Contains(mapping.Modules, module) {
 		return fault.New(fault.NotFound, "There is no such module.")
 	}
-	live, err := s.liveMapping(c)
+	draft, err := s.draft(c)
 	if err != nil {
 		return err
 	}
-	base, err := strconv.Atoi(c.FormValue("version"))
+	revision, err := formRevision(c)
 	if err != nil {
-		return fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
+		return err
 	}
 	rows, err := readMappingRows(c)
 	if err != nil {
 		return err
 	}
-	st := mappingState{module: module, base: base, fresh: map[string]bool{}, call: c.FormValue("call"), unsaved: true}
+	st := mappingState{module: module, revision: revision, fresh: map[string]bool{}, call: c.FormValue("call"), unsaved: true}
 	act := c.FormValue("act")
 	switch field, remove := strings.CutPrefix(act, "remove "); {
 	case remove:
@@ -125,34 +118,39 @@ func (s *Server) editMapping(c echo.Context) error {
 		rows = append(rows, mapping.Row{Field: c.FormValue("add")})
 	}
 	for _, r := range rows {
-		if !hasRow(live.Modules[module], r.Field) {
+		if !hasRow(draft.Mappings.Modules[module], r.Field) {
 			st.fresh[r.Field] = true
 		}
 	}
-	st.set = withRows(live, module, rows)
+	st.set = withRows(draft.Mappings, module, rows)
 	if act != "save" {
 		return s.mappingPage(c, http.StatusOK, st)
 	}
-	err = s.saveMapping(c, st, mappingNote(module, live.Modules[module], rows))
+	err = s.saveMapping(c, st)
 	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
 		st.problem = fault.SentenceOf(err)
+		if kind == fault.Conflict {
+			st.revision = draft.Revision // saved again, it is meant
+		}
 		return s.mappingPage(c, statusOf(err), st)
 	}
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/mapping/"+module, "Mapping saved. The next call uses it; set-aside calls can be replayed.")
+	return s.seeOther(c, "/mapping/"+module, "Mapping saved in the draft. Publish it to make it live.")
 }
 
-func (s *Server) saveMapping(c echo.Context, st mappingState, note string) error {
-	m := memberOf(c)
-	md := s.metadataOf(c, mapping.Modules...)
-	return s.inTenant(c, func(tx pgx.Tx) error {
-		n, err := mapping.Save(ctx(c), tx, m.Tenant.ID, m.Email, st.base, st.set, st.module, md, note)
-		if err != nil {
-			return err
+// saveMapping puts the module's rows into the draft. What is wrong with another module does not keep them out.
+func (s *Server) saveMapping(c echo.Context, st mappingState) error {
+	for _, p := range mapping.Check(st.set, s.metadataOf(c, mapping.Modules...)) {
+		if p.Blocking && p.Module == st.module {
+			return fault.Field(p.Field, p.Sentence)
 		}
-		return account.Audit(ctx(c), tx, m.Tenant.ID, m.Email, "mapping.saved", "version "+strconv.Itoa(n), map[string]any{"note": note})
+	}
+	return s.editDraft(c, func(set *config.Set) (string, error) {
+		what := mappingNote(st.module, set.Mappings.Modules[st.module], st.set.Modules[st.module])
+		set.Mappings.Modules[st.module] = st.set.Modules[st.module]
+		return what, nil
 	})
 }
 
@@ -209,25 +207,24 @@ func (s *Server) mappingPage(c echo.Context, status int, st mappingState) error 
 	m := memberOf(c)
 	md := s.metadataOf(c, mapping.Modules...)
 	v := page.MappingView{
-		Frame: s.frame(c, "Mapping of "+st.module, "mapping"), Edits: m.Can(account.Configure), Version: st.base, Module: st.module, Modules: mapping.Modules,
+		Frame: s.frame(c, "Mapping of "+st.module, "mapping"), Edits: m.Can(account.Configure), Revision: st.revision, Module: st.module, Modules: mapping.Modules,
 		About: mappingAbout[st.module], Connected: md.Known(st.module), Unsaved: st.unsaved, Problem: st.problem, Linked: mapping.Linked(st.module),
 	}
 	err := s.inTenant(c, func(tx pgx.Tx) error {
-		versions, err := mapping.Versions(ctx(c), tx, m.Tenant.ID, 1)
+		draft, err := config.ReadDraft(ctx(c), tx, m.Tenant.ID)
 		if err != nil {
 			return err
 		}
-		v.Saved = "This is the mapping that every workspace starts with."
-		if len(versions) > 0 {
-			v.Saved = fmt.Sprintf("Version %d, saved by %s %s.", versions[0].Number, versions[0].By, moment(versions[0].At, s.Now(), m.Tenant.Zone).Text)
+		if v.Draft, err = s.draftBar(c, tx, draft); err != nil {
+			return err
 		}
 		facts, chosen, calls, err := exampleOf(c, tx, m.Tenant, s.Now(), st.call)
 		if err != nil {
 			return err
 		}
 		v.Calls, v.Call = calls, chosen
-		draft, problems := mapping.Example(st.set, st.module, facts, md)
-		v.Example = mappingExample(draft, problems, md.Fields(st.module))
+		record, problems := mapping.Example(st.set, st.module, facts, md)
+		v.Example = mappingExample(record, problems, md.Fields(st.module))
 		for _, x := range mapping.Variables(&facts, md) {
 			v.Variables = append(v.Variables, page.MappingVariable{Name: x.Name, About: x.About, Example: x.Example})
 		}
@@ -384,51 +381,4 @@ func shownValue(v any) string {
 		return strings.Join(parts, ", ")
 	}
 	return fmt.Sprint(v)
-}
-
-// mappingVersions lists what was saved.
-func (s *Server) mappingVersions(c echo.Context) error {
-	m := memberOf(c)
-	v := page.VersionsView{Frame: s.frame(c, "Versions of the mapping", "mapping"), Edits: m.Can(account.Configure), Of: "mapping"}
-	err := s.inTenant(c, func(tx pgx.Tx) error {
-		versions, err := mapping.Versions(ctx(c), tx, m.Tenant.ID, 100)
-		for _, one := range versions {
-			v.Versions = append(v.Versions, page.VersionRow{Number: one.Number, Name: "Version " + strconv.Itoa(one.Number), By: one.By, Note: one.Note,
-				When: moment(one.At, s.Now(), m.Tenant.Zone)})
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	withDefaults(&v)
-	return s.page(c, http.StatusOK, page.Versions(v))
-}
-
-// restoreMapping makes an older version live again, as the newest; 0 is the defaults. It is checked like any save:
-// the organisation may have changed since.
-func (s *Server) restoreMapping(c echo.Context) error {
-	n, err := strconv.Atoi(c.Param("n"))
-	if err != nil || n < 0 {
-		return fault.New(fault.NotFound, "There is no such version.")
-	}
-	base, err := strconv.Atoi(c.FormValue("version"))
-	if err != nil {
-		return fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
-	}
-	var old mapping.Set
-	if err := s.inTenant(c, func(tx pgx.Tx) error {
-		old, err = mapping.At(ctx(c), tx, tenantOf(c), n)
-		return err
-	}); err != nil {
-		return err
-	}
-	what := "version " + strconv.Itoa(n)
-	if n == 0 {
-		what = "the defaults"
-	}
-	if err := s.saveMapping(c, mappingState{base: base, set: old}, "Back to "+what); err != nil {
-		return err
-	}
-	return s.seeOther(c, "/mapping", "Back to "+what+". The next call uses it.")
 }

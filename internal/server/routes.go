@@ -63,8 +63,6 @@ func (s *Server) routes() []route {
 		{get, "/rules/phrases", account.See, s.phrases},
 		{post, "/rules/phrases", account.Configure, s.savePhrases},
 		{post, "/rules/phrases/:name", account.Configure, s.savePhrases},
-		{get, "/rules/versions", account.See, s.ruleVersions},
-		{post, "/rules/versions/:n", account.Configure, s.restoreRules},
 		{get, "/rules/:id", account.See, s.rule},
 		{post, "/rules/:id", account.Configure, s.saveRule},
 		{post, "/rules/:id/move", account.Configure, s.moveRule},
@@ -72,10 +70,15 @@ func (s *Server) routes() []route {
 		{post, "/rules/:id/delete", account.Configure, s.deleteRule},
 
 		{get, "/mapping", account.See, s.mappingHome},
-		{get, "/mapping/versions", account.See, s.mappingVersions},
-		{post, "/mapping/versions/:n", account.Configure, s.restoreMapping},
 		{get, "/mapping/:module", account.See, s.mapping},
 		{post, "/mapping/:module", account.Configure, s.editMapping},
+
+		{get, "/draft", account.See, s.draftPage},
+		{post, "/draft/publish", account.Configure, s.publishDraft},
+		{post, "/draft/undo", account.Configure, s.undoDraft},
+		{post, "/draft/discard", account.Configure, s.discardDraft},
+		{get, "/versions", account.See, s.versions},
+		{post, "/versions/:n/restore", account.Configure, s.restoreVersion},
 
 		{get, "/sources", account.See, s.sourcesPage},
 		{get, "/sources/new", account.Configure, s.newSource},

@@ -78,8 +78,6 @@ var expectations = map[string]string{
 	"GET /rules/phrases":        "viewer",
 	"POST /rules/phrases":       "admin",
 	"POST /rules/phrases/:name": "admin",
-	"GET /rules/versions":       "viewer",
-	"POST /rules/versions/:n":   "admin",
 	"GET /rules/:id":            "viewer",
 	"POST /rules/:id":           "admin",
 	"POST /rules/:id/move":      "admin",
@@ -87,8 +85,12 @@ var expectations = map[string]string{
 	"POST /rules/:id/delete":    "admin",
 
 	"GET /mapping":              "viewer",
-	"GET /mapping/versions":     "viewer",
-	"POST /mapping/versions/:n": "admin",
+	"GET /draft":                "viewer",
+	"POST /draft/publish":       "admin",
+	"POST /draft/undo":          "admin",
+	"POST /draft/discard":       "admin",
+	"GET /versions":             "viewer",
+	"POST /versions/:n/restore": "admin",
 	"GET /mapping/:module":      "viewer",
 	"POST /mapping/:module":     "admin",
 

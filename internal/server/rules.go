@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/config"
 	"hookline/internal/fault"
 	"hookline/internal/routing"
 	"hookline/web/page"
@@ -27,12 +28,13 @@ func (s *Server) rules(c echo.Context) error {
 		return err
 	}
 	err = s.inTenant(c, func(tx pgx.Tx) error {
-		set, err := routing.Live(ctx(c), tx, m.Tenant.ID)
+		draft, err := config.ReadDraft(ctx(c), tx, m.Tenant.ID)
 		if err != nil {
 			return err
 		}
-		v.Version = set.Version
-		if v.Saved, err = s.rulesSaved(c, tx); err != nil {
+		set := draft.Rules
+		v.Revision = draft.Revision
+		if v.Draft, err = s.draftBar(c, tx, draft); err != nil {
 			return err
 		}
 		facts, chosen, calls, err := exampleOf(c, tx, m.Tenant, s.Now(), c.QueryParam("call"))
@@ -53,16 +55,6 @@ func (s *Server) rules(c echo.Context) error {
 		return err
 	}
 	return s.page(c, http.StatusOK, page.Rules(v))
-}
-
-// rulesSaved says in a line who made the rules what they are.
-func (s *Server) rulesSaved(c echo.Context, tx pgx.Tx) (string, error) {
-	versions, err := routing.Versions(ctx(c), tx, tenantOf(c), 1)
-	if err != nil || len(versions) == 0 {
-		return "These are the rules that every workspace starts with.", err
-	}
-	v := versions[0]
-	return "Version " + strconv.Itoa(v.Number) + ", saved by " + v.By + " " + moment(v.At, s.Now(), memberOf(c).Tenant.Zone).Text + ".", nil
 }
 
 func ruleRows(set routing.Set) []page.RuleRow {
@@ -104,29 +96,9 @@ func checkLines(k routing.Check, depth int) []page.CheckLine {
 	return lines
 }
 
-// changeRules saves the tenant's rules as change makes them, on the version that the form was made from.
-func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (note string, err error)) error {
-	base, err := strconv.Atoi(c.FormValue("version"))
-	if err != nil {
-		return fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
-	}
-	m := memberOf(c)
-	return s.inTenant(c, func(tx pgx.Tx) error {
-		set, err := routing.Live(ctx(c), tx, m.Tenant.ID)
-		if err != nil {
-			return err
-		}
-		note, err := change(&set)
-		if err != nil && set.Version == base {
-			return err
-		}
-		// On another version than the form's, Save says who was first, whatever else is wrong.
-		n, err := routing.Save(ctx(c), tx, m.Tenant.ID, m.Email, base, set, note)
-		if err != nil {
-			return err
-		}
-		return account.Audit(ctx(c), tx, m.Tenant.ID, m.Email, "rules.saved", "version "+strconv.Itoa(n), map[string]any{"note": note})
-	})
+// changeRules changes the rules in the draft, as change makes them of those that the form was made from.
+func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (what string, err error)) error {
+	return s.editDraft(c, func(set *config.Set) (string, error) { return change(&set.Rules) })
 }
 
 // ruleAt finds a rule by its id.
@@ -158,7 +130,7 @@ func (s *Server) moveRule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/rules#rule-"+c.Param("id"), "Moved. The next call follows the new order.")
+	return s.seeOther(c, "/rules#rule-"+c.Param("id"), "Moved in the draft.")
 }
 
 // switchRule switches a rule on or off.
@@ -176,7 +148,7 @@ func (s *Server) switchRule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/rules#rule-"+c.Param("id"), "Switched "+word+".")
+	return s.seeOther(c, "/rules#rule-"+c.Param("id"), "Switched "+word+" in the draft.")
 }
 
 func (s *Server) deleteRule(c echo.Context) error {
@@ -192,7 +164,7 @@ func (s *Server) deleteRule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/rules", "Rule deleted. An earlier version can be made live again.")
+	return s.seeOther(c, "/rules", "Rule deleted in the draft.")
 }
 
 // newRule shows an empty form.
@@ -202,10 +174,11 @@ func (s *Server) newRule(c echo.Context) error { return s.ruleForm(c, "") }
 func (s *Server) rule(c echo.Context) error { return s.ruleForm(c, c.Param("id")) }
 
 func (s *Server) ruleForm(c echo.Context, id string) error {
-	set, err := s.liveRules(c)
+	draft, err := s.draft(c)
 	if err != nil {
 		return err
 	}
+	set := draft.Rules
 	r := routing.Rule{When: routing.Condition{All: []routing.Condition{}}}
 	if id != "" {
 		i, err := ruleAt(&set, id)
@@ -215,7 +188,7 @@ func (s *Server) ruleForm(c echo.Context, id string) error {
 		r = set.Rules[i]
 	}
 	v := ruleFormOf(r, set)
-	s.dressRuleForm(c, &v, set)
+	s.dressRuleForm(c, &v, set, draft.Revision)
 	known, err := s.Zoho.Known(ctx(c), tenantOf(c))
 	if err != nil {
 		return err
@@ -229,24 +202,16 @@ func (s *Server) ruleForm(c echo.Context, id string) error {
 			v.Asks = &ui.DialogProps{
 				ID: "delete", Title: "Delete “" + r.Name + "”?", Action: "/rules/" + id + "/delete", Submit: "Delete the rule", Danger: true, Cancel: "/rules/" + id,
 				Text:   "Calls that it decided keep their story. Calls to come go on to the next rule that fits.",
-				Hidden: map[string]string{"version": strconv.Itoa(set.Version)},
+				Hidden: map[string]string{"revision": strconv.Itoa(draft.Revision)},
 			}
 		}
 	}
 	return s.page(c, http.StatusOK, page.Rule(v))
 }
 
-func (s *Server) liveRules(c echo.Context) (set routing.Set, err error) {
-	err = s.inTenant(c, func(tx pgx.Tx) error {
-		set, err = routing.Live(ctx(c), tx, tenantOf(c))
-		return err
-	})
-	return set, err
-}
-
 // dressRuleForm fills in what is no part of the rule: the frame, and what can be chosen.
-func (s *Server) dressRuleForm(c echo.Context, v *page.RuleForm, set routing.Set) {
-	v.Frame, v.Edits, v.Version = s.frame(c, v.Name, "rules"), memberOf(c).Can(account.Configure), set.Version
+func (s *Server) dressRuleForm(c echo.Context, v *page.RuleForm, set routing.Set, revision int) {
+	v.Frame, v.Edits, v.Revision = s.frame(c, v.Name, "rules"), memberOf(c).Can(account.Configure), revision
 	if v.ID == "" {
 		v.Frame.Title = "New rule"
 	}
@@ -278,14 +243,12 @@ func (s *Server) dressRuleForm(c echo.Context, v *page.RuleForm, set routing.Set
 // saveRule saves the form of a rule, or gives it back with what is wrong.
 func (s *Server) saveRule(c echo.Context) error {
 	id := c.Param("id")
-	var before routing.Set
 	var form page.RuleForm
 	var owners []ui.Option
 	if c.FormValue("owner") != "" {
 		owners = s.recordOwners(c)
 	}
 	err := s.changeRules(c, func(set *routing.Set) (string, error) {
-		before = routing.Set{Version: set.Version, Rules: slices.Clone(set.Rules), Phrases: set.Phrases}
 		var r routing.Rule
 		form, r = readRuleForm(c, id, *set)
 		nameOwner(r.Then, owners, *set)
@@ -310,13 +273,18 @@ func (s *Server) saveRule(c echo.Context) error {
 		if len(form.Problems) == 0 {
 			form.Problems[""] = fault.SentenceOf(err)
 		}
-		s.dressRuleForm(c, &form, before)
+		draft, readErr := s.draft(c)
+		if readErr != nil {
+			return readErr
+		}
+		// The form is one of the draft as it now stands: saved again, it is meant.
+		s.dressRuleForm(c, &form, draft.Rules, draft.Revision)
 		return s.page(c, statusOf(err), page.Rule(form))
 	}
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/rules", "Rule saved. The next call follows it.")
+	return s.seeOther(c, "/rules", "Rule saved in the draft. Publish it to make it live.")
 }
 
 // firstPlace is where a new rule goes: below the rules that keep calls out of Zoho.
@@ -331,15 +299,16 @@ func firstPlace(set routing.Set) int {
 
 // phrases shows the phrase lists.
 func (s *Server) phrases(c echo.Context) error {
-	set, err := s.liveRules(c)
+	draft, err := s.draft(c)
 	if err != nil {
 		return err
 	}
-	return s.phrasesPage(c, http.StatusOK, set, nil)
+	return s.phrasesPage(c, http.StatusOK, draft, nil)
 }
 
-func (s *Server) phrasesPage(c echo.Context, status int, set routing.Set, amend func(*page.PhrasesView)) error {
-	v := page.PhrasesView{Frame: s.frame(c, "Phrases", "rules"), Edits: memberOf(c).Can(account.Configure), Version: set.Version}
+func (s *Server) phrasesPage(c echo.Context, status int, draft config.Draft, amend func(*page.PhrasesView)) error {
+	set := draft.Rules
+	v := page.PhrasesView{Frame: s.frame(c, "Phrases", "rules"), Edits: memberOf(c).Can(account.Configure), Revision: draft.Revision}
 	for _, l := range set.Phrases {
 		n := uses(set, l.Name)
 		used := "No rule uses it."
@@ -402,11 +371,11 @@ func (s *Server) savePhrases(c echo.Context) error {
 		return "Phrase list “" + list.Label + "” changed", nil
 	})
 	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
-		set, readErr := s.liveRules(c)
+		draft, readErr := s.draft(c)
 		if readErr != nil {
 			return readErr
 		}
-		return s.phrasesPage(c, statusOf(err), set, func(v *page.PhrasesView) {
+		return s.phrasesPage(c, statusOf(err), draft, func(v *page.PhrasesView) {
 			v.Problem = fault.SentenceOf(err)
 			form := &v.New // a list that somebody has deleted meanwhile is a new one
 			if i := slices.IndexFunc(v.Lists, func(l page.PhraseListForm) bool { return l.Name == name }); i >= 0 {
@@ -418,58 +387,5 @@ func (s *Server) savePhrases(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/rules/phrases", "Phrases saved.")
-}
-
-// ruleVersions lists what was saved.
-func (s *Server) ruleVersions(c echo.Context) error {
-	m := memberOf(c)
-	v := page.VersionsView{Frame: s.frame(c, "Versions of the rules", "rules"), Edits: m.Can(account.Configure), Of: "rules"}
-	err := s.inTenant(c, func(tx pgx.Tx) error {
-		versions, err := routing.Versions(ctx(c), tx, m.Tenant.ID, 100)
-		for _, one := range versions {
-			v.Versions = append(v.Versions, page.VersionRow{Number: one.Number, Name: "Version " + strconv.Itoa(one.Number), By: one.By, Note: one.Note,
-				When: moment(one.At, s.Now(), m.Tenant.Zone)})
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	withDefaults(&v)
-	return s.page(c, http.StatusOK, page.Versions(v))
-}
-
-// withDefaults adds the defaults below the saved versions and marks the newest as live.
-func withDefaults(v *page.VersionsView) {
-	v.Versions = append(v.Versions, page.VersionRow{Name: "The defaults", Note: "What every workspace starts with", By: "Hookline"})
-	v.Versions[0].Live = true
-	v.Base = v.Versions[0].Number
-}
-
-// restoreRules makes an older version live again, as the newest; 0 is the defaults.
-func (s *Server) restoreRules(c echo.Context) error {
-	n, err := strconv.Atoi(c.Param("n"))
-	if err != nil || n < 0 {
-		return fault.New(fault.NotFound, "There is no such version.")
-	}
-	m := memberOf(c)
-	var old routing.Set
-	if err := s.inTenant(c, func(tx pgx.Tx) error {
-		old, err = routing.At(ctx(c), tx, m.Tenant.ID, n)
-		return err
-	}); err != nil {
-		return err
-	}
-	what := "version " + strconv.Itoa(n)
-	if n == 0 {
-		what = "the defaults"
-	}
-	if err := s.changeRules(c, func(set *routing.Set) (string, error) {
-		*set = old
-		return "Back to " + what, nil
-	}); err != nil {
-		return err
-	}
-	return s.seeOther(c, "/rules", "Back to "+what+". The next call follows it.")
+	return s.seeOther(c, "/rules/phrases", "Phrases saved in the draft.")
 }

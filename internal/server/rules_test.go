@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,16 +12,28 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/config"
 	"hookline/internal/harness/browser"
 	"hookline/internal/mapping"
 	"hookline/internal/routing"
 	"hookline/internal/server/servertest"
 )
 
-func liveRules(t *testing.T, b *servertest.Browser) (s routing.Set) {
+func draftOf(t *testing.T, b *servertest.Browser) (d config.Draft) {
 	t.Helper()
 	if err := b.Site.DB.InTenant(t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
-		s, err = routing.Live(t.Context(), tx, b.Tenant)
+		d, err = config.ReadDraft(t.Context(), tx, b.Tenant)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func liveConfig(t *testing.T, b *servertest.Browser) (s config.Set) {
+	t.Helper()
+	if err := b.Site.DB.InTenant(t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
+		s, err = config.Live(t.Context(), tx, b.Tenant)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -28,16 +41,9 @@ func liveRules(t *testing.T, b *servertest.Browser) (s routing.Set) {
 	return s
 }
 
-func liveMapping(t *testing.T, b *servertest.Browser) (s mapping.Set) {
-	t.Helper()
-	if err := b.Site.DB.InTenant(t.Context(), b.Tenant, func(tx pgx.Tx) (err error) {
-		s, err = mapping.Live(t.Context(), tx, b.Tenant)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
+func draftRules(t *testing.T, b *servertest.Browser) routing.Set { return draftOf(t, b).Rules }
+
+func draftMapping(t *testing.T, b *servertest.Browser) mapping.Set { return draftOf(t, b).Mappings }
 
 func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 	t.Parallel()
@@ -49,10 +55,10 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 	if p := owner.Get("/rules?call=sample"); !strings.Contains(p.Body, "Decides this call") || !strings.Contains(p.Body, "Lead created") {
 		t.Error("the sample call was not tried")
 	}
-	if p := owner.Post("/rules/buying/move", url.Values{"version": {"0"}, "to": {"up"}}); p.Status != 303 || liveRules(t, owner).Rules[2].ID != "buying" {
+	if p := owner.Post("/rules/buying/move", url.Values{"revision": {"0"}, "to": {"up"}}); p.Status != 303 || draftRules(t, owner).Rules[2].ID != "buying" {
 		t.Errorf("move: %d", p.Status)
 	}
-	if p := owner.Post("/rules/buying/switch", url.Values{"version": {"1"}, "on": {"0"}}); p.Status != 303 || !liveRules(t, owner).Rules[2].Off {
+	if p := owner.Post("/rules/buying/switch", url.Values{"revision": {"1"}, "on": {"0"}}); p.Status != 303 || !draftRules(t, owner).Rules[2].Off {
 		t.Errorf("switch: %d", p.Status)
 	}
 	t.Run("every default rule is edited by its questions, not as JSON", func(t *testing.T) {
@@ -63,12 +69,12 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 			}
 		}
 	})
-	form := url.Values{"version": {"2"}, "name": {"Quotes at night"}, "match": {"all"}, "caller": {"contact"}, "list": {"buying"}, "words": {"quot*\r\nbudget"},
+	form := url.Values{"revision": {"2"}, "name": {"Quotes at night"}, "match": {"all"}, "caller": {"contact"}, "list": {"buying"}, "words": {"quot*\r\nbudget"},
 		"hours": {"closed"}, "days": {"30"}, "answer_op": {"is"}, "does": {"deal"}, "within": {"14"}}
 	if p := owner.Post("/rules", form); p.Status != 303 {
 		t.Fatalf("add: %d\n%s", p.Status, p.Body)
 	}
-	added := liveRules(t, owner).Rules[2]
+	added := draftRules(t, owner).Rules[2]
 	if got := routing.Sentence(added.When, routing.DefaultSet().Lists()); got != "the caller is a known Contact and the caller says buying words, “quot*” or “budget” and your hours are closed" {
 		t.Errorf("added: %s", got)
 	}
@@ -76,38 +82,52 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 		t.Errorf("added: %+v", added.Then)
 	}
 	t.Run("a form with a fault comes back with what was typed", func(t *testing.T) {
-		bad := url.Values{"version": {"3"}, "name": {""}, "at_least": {"soon"}, "days": {"30"}, "words": {"kept words"}}
+		bad := url.Values{"revision": {"3"}, "name": {""}, "at_least": {"soon"}, "days": {"30"}, "words": {"kept words"}}
 		p := owner.Post("/rules", bad)
 		if p.Status != 422 || !strings.Contains(p.Body, "Give the rule a name.") || !strings.Contains(p.Body, "kept words") || !strings.Contains(p.Body, "Choose what happens") {
 			t.Errorf("%d", p.Status)
 		}
 	})
-	t.Run("a form made on an older version says who was first and keeps what was typed", func(t *testing.T) {
-		p := owner.Post("/rules", form)
-		if p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test saved version 3") || !strings.Contains(p.Body, "budget") {
+	t.Run("a form made on an older draft that changes the same says who was first and keeps what was typed", func(t *testing.T) {
+		if p := owner.Post("/rules/"+added.ID, url.Values{"revision": {"3"}, "name": {"Quotes at night"}, "match": {"all"}, "caller": {"contact"}, "days": {"30"}, "answer_op": {"is"}, "does": {"contact-log"}}); p.Status != 303 {
+			t.Errorf("%d", p.Status)
+		}
+		form.Set("revision", "3")
+		form.Set("does", "ignore")
+		p := owner.Post("/rules/"+added.ID, form)
+		if p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test changed the same while you were editing") || !strings.Contains(p.Body, "budget") || !strings.Contains(p.Body, `name="revision" value="4"`) {
 			t.Errorf("%d\n%s", p.Status, p.Body)
+		}
+		if p := owner.Post("/draft/undo", url.Values{"revision": {"4"}}); p.Status != 303 || draftRules(t, owner).Rules[2].Then[0].Within != 14 {
+			t.Errorf("undo: %d", p.Status)
 		}
 	})
 	if p := owner.Get("/rules/" + added.ID + "?confirm=delete"); !strings.Contains(p.Body, "Delete “Quotes at night”?") {
 		t.Error("no question before deleting")
 	}
-	if p := owner.Post("/rules/"+added.ID+"/delete", url.Values{"version": {"3"}}); p.Status != 303 || len(liveRules(t, owner).Rules) != 7 {
+	if p := owner.Post("/rules/"+added.ID+"/delete", url.Values{"revision": {"5"}}); p.Status != 303 || len(draftRules(t, owner).Rules) != 7 {
 		t.Errorf("delete: %d", p.Status)
 	}
-	if p := owner.Post("/rules/phrases/buying", url.Values{"version": {"4"}, "label": {"buying words"}, "phrases": {"offer\nquote"}}); p.Status != 303 ||
-		len(liveRules(t, owner).Lists()["buying"].Phrases) != 2 {
+	if p := owner.Post("/rules/phrases/buying", url.Values{"revision": {"6"}, "label": {"buying words"}, "phrases": {"offer\nquote"}}); p.Status != 303 ||
+		len(draftRules(t, owner).Lists()["buying"].Phrases) != 2 {
 		t.Errorf("phrases: %d", p.Status)
 	}
-	if p := owner.Post("/rules/phrases/buying", url.Values{"version": {"5"}, "act": {"delete"}}); p.Status != 409 {
+	if p := owner.Post("/rules/phrases/buying", url.Values{"revision": {"7"}, "act": {"delete"}}); p.Status != 409 {
 		t.Errorf("deleting a list in use: %d", p.Status)
 	}
-	if p := owner.Get("/rules/versions"); !strings.Contains(p.Body, "“Quotes at night” added") || !strings.Contains(p.Body, "The defaults") {
+	if live := liveConfig(t, owner); live.Version != 0 || live.Rules.Rules[2].ID != "open-deal" {
+		t.Error("a draft is live before it is published")
+	}
+	if p := owner.Post("/draft/publish", url.Values{"revision": {"7"}, "why": {"New words"}}); p.Status != 409 || !strings.Contains(p.Body, "Publish without a backtest?") {
+		t.Errorf("publish: %d", p.Status)
+	}
+	if p := owner.Post("/draft/publish", url.Values{"revision": {"7"}, "why": {"New words"}, "untested": {"1"}}); p.Status != 303 || liveConfig(t, owner).Version != 1 {
+		t.Errorf("publish: %d", p.Status)
+	}
+	if p := owner.Get("/versions"); !strings.Contains(p.Body, "“offer” added") || !strings.Contains(p.Body, "New words") || !strings.Contains(p.Body, "The defaults") {
 		t.Error("the versions do not say what changed")
 	}
-	if p := owner.Post("/rules/versions/3", url.Values{"version": {"5"}}); p.Status != 303 || len(liveRules(t, owner).Rules) != 8 || liveRules(t, owner).Version != 6 {
-		t.Errorf("bring back: %d", p.Status)
-	}
-	if p := owner.Post("/rules/versions/0", url.Values{"version": {"6"}}); p.Status != 303 || liveRules(t, owner).Rules[2].ID != "open-deal" {
+	if p := owner.Post("/versions/0/restore", url.Values{"live": {"1"}}); p.Status != 303 || liveConfig(t, owner).Version != 2 || liveConfig(t, owner).Rules.Rules[2].ID != "open-deal" {
 		t.Errorf("defaults: %d", p.Status)
 	}
 	t.Run("who may only look sees no buttons", func(t *testing.T) {
@@ -123,7 +143,7 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 
 // everythingForm is a rule that does all that a form can say.
 func everythingForm(version string) url.Values {
-	return url.Values{"version": {version}, "name": {"Everything"}, "match": {"all"}, "days": {"30"}, "answer_op": {"is"}, "does": {"deal"}, "within": {"14"}, "account": {"1"},
+	return url.Values{"revision": {version}, "name": {"Everything"}, "match": {"all"}, "days": {"30"}, "answer_op": {"is"}, "does": {"deal"}, "within": {"14"}, "account": {"1"},
 		"stage": {"next"}, "task": {"Send the quote"}, "task_days": {"2"}, "tags": {"Hot, By phone"}, "tags_on": {"deal"}, "owner": {"5725767000000000102"},
 		"quiet": {"create_lead", "add_task"}}
 }
@@ -135,7 +155,7 @@ func TestARulesFormSaysAllThatARuleCanDo(t *testing.T) {
 	if p := owner.Post("/rules", everythingForm("0")); p.Status != 303 {
 		t.Fatalf("%d\n%s", p.Status, p.Body)
 	}
-	added := liveRules(t, owner).Rules[2]
+	added := draftRules(t, owner).Rules[2]
 	want := []routing.Outcome{
 		{Do: routing.CreateDeal, Within: 14, Account: true, Quiet: true}, {Do: routing.LogCall, On: "deal"}, {Do: routing.MoveStage, Stage: "next"},
 		{Do: routing.AddTask, Subject: "Send the quote", Days: 2, Quiet: true}, {Do: routing.AddTags, On: "deal", Tags: []string{"Hot", "By phone"}},
@@ -148,18 +168,18 @@ func TestARulesFormSaysAllThatARuleCanDo(t *testing.T) {
 	again := everythingForm("1")
 	for name, values := range again {
 		for _, v := range values {
-			if name != "version" && name != "days" && !strings.Contains(shown, `value="`+v+`"`) {
+			if name != "revision" && name != "days" && !strings.Contains(shown, `value="`+v+`"`) {
 				t.Errorf("the form does not show %s %q", name, v)
 			}
 		}
 	}
-	if p := owner.Post("/rules/"+added.ID, again); p.Status != 303 || !reflect.DeepEqual(liveRules(t, owner).Rules[2].Then, want) {
-		t.Errorf("saved again %d: %+v", p.Status, liveRules(t, owner).Rules[2].Then)
+	if p := owner.Post("/rules/"+added.ID, again); p.Status != 303 || !reflect.DeepEqual(draftRules(t, owner).Rules[2].Then, want) {
+		t.Errorf("saved again %d: %+v", p.Status, draftRules(t, owner).Rules[2].Then)
 	}
 	for field, c := range map[string]struct{ value, problem string }{
 		"task_days": {"soon", "Enter 0 to 90 business days."}, "tags": {strings.Repeat("x", 26), "cannot be a tag"}, "does": {"ignore", "writes nothing to Zoho"},
 	} {
-		bad := everythingForm("2")
+		bad := everythingForm("1")
 		bad.Set(field, c.value)
 		if p := owner.Post("/rules/"+added.ID, bad); p.Status != 422 || !strings.Contains(p.Body, c.problem) || !strings.Contains(p.Body, "Send the quote") {
 			t.Errorf("%s: %d", field, p.Status)
@@ -168,7 +188,7 @@ func TestARulesFormSaysAllThatARuleCanDo(t *testing.T) {
 }
 
 func mappingForm(rows []mapping.Row, version string) url.Values {
-	form := url.Values{"version": {version}, "act": {"save"}}
+	form := url.Values{"revision": {version}, "act": {"save"}}
 	for _, r := range rows {
 		form.Add("field", r.Field)
 		form.Set("value."+r.Field, r.Value)
@@ -197,7 +217,7 @@ func TestAMappingIsEditedCheckedAndSaved(t *testing.T) {
 	if p := owner.Post("/mapping/Leads", form); p.Status != 303 {
 		t.Fatalf("save: %d\n%s", p.Status, p.Body)
 	}
-	saved := liveMapping(t, owner).Modules["Leads"]
+	saved := draftMapping(t, owner).Modules["Leads"]
 	t.Run("each row says how it writes into a record that exists", func(t *testing.T) {
 		contacts := mappingForm([]mapping.Row{{Field: "Description", Value: "{{ call_summary }}"}, {Field: "Title", Value: "Buyer"}}, "1")
 		contacts.Set("mode.Description", "append")
@@ -220,7 +240,7 @@ func TestAMappingIsEditedCheckedAndSaved(t *testing.T) {
 		form.Set("value.Company", "Company {{ company_name | upcase }}")
 		form.Set("act", "preview")
 		p := owner.Post("/mapping/Leads", form)
-		if p.Status != 200 || !strings.Contains(p.Body, "Company ABC CORP") || !strings.Contains(p.Body, "Not saved yet") || liveMapping(t, owner).Version != 1 {
+		if p.Status != 200 || !strings.Contains(p.Body, "Company ABC CORP") || !strings.Contains(p.Body, "Not saved yet") || draftOf(t, owner).Revision != 1 {
 			t.Errorf("%d", p.Status)
 		}
 	})
@@ -247,18 +267,26 @@ func TestAMappingIsEditedCheckedAndSaved(t *testing.T) {
 			t.Error("no row for Industry")
 		}
 	})
-	t.Run("an older form is refused and nothing typed is lost", func(t *testing.T) {
-		form := mappingForm(saved, "0")
-		form.Set("value.Company", "typed in vain")
-		if p := owner.Post("/mapping/Leads", form); p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test saved version 1") || !strings.Contains(p.Body, "typed in vain") {
+	t.Run("a form of an older draft that changes the same row is refused, and nothing typed is lost", func(t *testing.T) {
+		form := mappingForm(mapping.DefaultSet().Modules["Leads"], "0")
+		form.Set("value.Description", "typed in vain")
+		if p := owner.Post("/mapping/Leads", form); p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test changed the same") || !strings.Contains(p.Body, "typed in vain") {
 			t.Errorf("%d", p.Status)
 		}
 	})
-	if p := owner.Get("/mapping/versions"); !strings.Contains(p.Body, "Leads: Description changed") {
-		t.Error("the version does not say what changed")
-	}
-	if p := owner.Post("/mapping/versions/0", url.Values{"version": {"1"}}); p.Status != 303 || liveMapping(t, owner).Modules["Leads"][7].Value != "{{ call_summary }}" {
-		t.Errorf("defaults: %d", p.Status)
+	t.Run("a form of an older draft that changes another row is merged", func(t *testing.T) {
+		form := mappingForm(mapping.DefaultSet().Modules["Leads"], "0")
+		form.Set("value.Company", "Firm {{ company_name }}")
+		if p := owner.Post("/mapping/Leads", form); p.Status != 303 {
+			t.Errorf("%d", p.Status)
+		}
+		rows := draftMapping(t, owner).Modules["Leads"]
+		if !strings.Contains(rows[7].Value, "product_interest") || !slices.ContainsFunc(rows, func(r mapping.Row) bool { return r.Value == "Firm {{ company_name }}" }) {
+			t.Errorf("%+v", rows)
+		}
+	})
+	if p := owner.Get("/draft"); !strings.Contains(p.Body, "Leads: Description gets") {
+		t.Error("the draft does not say what changed")
 	}
 }
 
@@ -280,12 +308,12 @@ func TestRulesInABrowser(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	owner := s.Owner("ann@acme.test")
-	owner.Post("/rules/lead/switch", url.Values{"version": {"0"}, "on": {"0"}})
+	owner.Post("/rules/lead/switch", url.Values{"revision": {"0"}, "on": {"0"}})
 	owner.Post("/rules", everythingForm("1"))
 	b := signedIn(t, s)
 	for name, path := range map[string]string{
-		"rules-tried": "/rules?call=sample", "rule-new": "/rules/new", "rule-everything": "/rules/" + liveRules(t, owner).Rules[2].ID, "rule-delete": "/rules/buying?confirm=delete",
-		"phrases": "/rules/phrases", "rule-versions": "/rules/versions",
+		"rules-tried": "/rules?call=sample", "rule-new": "/rules/new", "rule-everything": "/rules/" + draftRules(t, owner).Rules[2].ID, "rule-delete": "/rules/buying?confirm=delete",
+		"phrases": "/rules/phrases", "draft": "/draft", "versions": "/versions",
 	} {
 		b.Check(name, s.URL+path)
 	}
@@ -298,7 +326,6 @@ func TestMappingInABrowser(t *testing.T) {
 	b := signedIn(t, s)
 	for name, path := range map[string]string{
 		"mapping-leads": "/mapping/Leads?add=Industry#field-Industry", "mapping-calls": "/mapping/Calls", "mapping-contacts": "/mapping/Contacts", "mapping-tasks": "/mapping/Tasks",
-		"mapping-versions": "/mapping/versions",
 	} {
 		b.Check(name, s.URL+path)
 	}

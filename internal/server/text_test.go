@@ -25,7 +25,7 @@ func TestWhatIsNoTextIsRefusedAndNoFaultOfOurs(t *testing.T) {
 		for path, field := range map[string]string{
 			"/login": "email", "/signup": "business", "/reset": "email", "/settings": "name", "/settings/keys": "name", "/rules/phrases": "label", "/sources": "name",
 		} {
-			if p := owner.Post(path, url.Values{field: {bad}, "version": {"0"}}); p.Status != http.StatusBadRequest {
+			if p := owner.Post(path, url.Values{field: {bad}, "revision": {"0"}}); p.Status != http.StatusBadRequest {
 				t.Errorf("POST %s with %s=%q: %d", path, field, bad, p.Status)
 			}
 		}

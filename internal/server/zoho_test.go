@@ -301,7 +301,7 @@ func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
 			t.Fatalf("looking again answers %d: %s", status, body)
 		}
 	}
-	rule := url.Values{"version": {"0"}, "name": {"Haggling"}, "match": {"all"}, "caller": {"contact"}, "does": {"deal-log"}, "stage": {"negotiation/review"}} // stages are compared without case
+	rule := url.Values{"revision": {"0"}, "name": {"Haggling"}, "match": {"all"}, "caller": {"contact"}, "does": {"deal-log"}, "stage": {"negotiation/review"}} // stages are compared without case
 	if status, _, body := h.ask(h.Client, http.MethodPost, "/rules", rule); status != http.StatusSeeOther {
 		t.Fatalf("a rule: %d %s", status, body)
 	}

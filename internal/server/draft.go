@@ -1,0 +1,246 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"hookline/internal/account"
+	"hookline/internal/config"
+	"hookline/internal/fault"
+	"hookline/internal/mapping"
+	"hookline/internal/tenant"
+	"hookline/web/page"
+	"hookline/web/ui"
+)
+
+// draft reads what people edit.
+func (s *Server) draft(c echo.Context) (d config.Draft, err error) {
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		d, err = config.ReadDraft(ctx(c), tx, tenantOf(c))
+		return err
+	})
+	return d, err
+}
+
+// liveConfig reads what the next call follows.
+func (s *Server) liveConfig(c echo.Context) (set config.Set, err error) {
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		set, err = config.Live(ctx(c), tx, tenantOf(c))
+		return err
+	})
+	return set, err
+}
+
+// editDraft changes the draft, on the revision that the form was made from.
+func (s *Server) editDraft(c echo.Context, change config.Change) error {
+	on, err := formRevision(c)
+	if err != nil {
+		return err
+	}
+	return s.inTenant(c, func(tx pgx.Tx) error {
+		_, err := config.EditDraft(ctx(c), tx, tenantOf(c), memberOf(c).Email, on, change)
+		return err
+	})
+}
+
+// formRevision is the revision of the draft that a form was made from.
+func formRevision(c echo.Context) (int, error) {
+	n, err := strconv.Atoi(c.FormValue("revision"))
+	if err != nil || n < 0 {
+		return 0, fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
+	}
+	return n, nil
+}
+
+// draftBar sums up what is live and what is not yet.
+func (s *Server) draftBar(c echo.Context, tx pgx.Tx, d config.Draft) (page.DraftBar, error) {
+	m := memberOf(c)
+	v := page.DraftBar{Live: "What is live is what every workspace starts with.", Open: d.Open, Revision: d.Revision, Undoable: d.Undoable, Edits: m.Can(account.Configure)}
+	versions, err := config.Versions(ctx(c), tx, m.Tenant.ID, 1)
+	if err != nil {
+		return v, err
+	}
+	if len(versions) > 0 {
+		v.Live = fmt.Sprintf("Version %d is live, published by %s %s.", versions[0].Number, versions[0].By, moment(versions[0].At, s.Now(), m.Tenant.Zone).Text)
+	}
+	if !d.Open {
+		return v, nil
+	}
+	live, err := config.Live(ctx(c), tx, m.Tenant.ID)
+	if err != nil {
+		return v, err
+	}
+	v.Changes = len(config.Diff(live, d.Set))
+	edits, err := config.Edits(ctx(c), tx, m.Tenant.ID, d.Revision-1, 1)
+	if err == nil && len(edits) > 0 {
+		v.Last = fmt.Sprintf("Last: %s, by %s %s", edits[0].What, edits[0].By, moment(edits[0].At, s.Now(), m.Tenant.Zone).Text)
+	}
+	return v, err
+}
+
+// draftPage shows what is not live yet.
+func (s *Server) draftPage(c echo.Context) error { return s.showDraft(c, http.StatusOK, "", nil) }
+
+func (s *Server) showDraft(c echo.Context, status int, why string, asks *ui.DialogProps) error {
+	m := memberOf(c)
+	v := page.DraftView{Frame: s.frame(c, "Draft", "rules"), Why: why, Asks: asks}
+	known, err := s.Zoho.Known(ctx(c), m.Tenant.ID)
+	if err != nil {
+		return err
+	}
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		d, err := config.ReadDraft(ctx(c), tx, m.Tenant.ID)
+		if err != nil {
+			return err
+		}
+		if v.Bar, err = s.draftBar(c, tx, d); err != nil {
+			return err
+		}
+		live, err := config.Live(ctx(c), tx, m.Tenant.ID)
+		if err != nil {
+			return err
+		}
+		v.Changes = config.Sentences(config.Diff(live, d.Set))
+		for _, p := range config.Blocking(config.Check(d.Set, known)) {
+			v.Problems = append(v.Problems, p.ID+": "+p.Sentence)
+		}
+		edits, err := config.Edits(ctx(c), tx, m.Tenant.ID, 0, 50)
+		for _, e := range edits {
+			v.Edits = append(v.Edits, page.EditRow{What: e.What, By: e.By, When: moment(e.At, s.Now(), m.Tenant.Zone)})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.page(c, status, page.Draft(v))
+}
+
+// publishDraft makes the draft live, or asks what it must know before.
+func (s *Server) publishDraft(c echo.Context) error {
+	revision, err := formRevision(c)
+	if err != nil {
+		return err
+	}
+	m := memberOf(c)
+	known, err := s.Zoho.Known(ctx(c), m.Tenant.ID)
+	if err != nil {
+		return err
+	}
+	p := config.Publication{Actor: m.Email, Revision: revision, Why: c.FormValue("why"), Untested: c.FormValue("untested") != "", Despite: c.FormValue("despite") != ""}
+	var made config.Version
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		made, err = config.Publish(ctx(c), tx, m.Tenant.ID, p, mapping.Metadata(known))
+		return err
+	})
+	ask := &ui.DialogProps{ID: "publish", Action: "/draft/publish", Text: fault.SentenceOf(err), Cancel: "/draft",
+		Hidden: map[string]string{"revision": strconv.Itoa(revision), "why": p.Why, "untested": c.FormValue("untested"), "despite": c.FormValue("despite")}}
+	switch {
+	case errors.Is(err, config.ErrUntested):
+		ask.Title, ask.Submit = "Publish without a backtest?", "Publish without it"
+		ask.Hidden["untested"] = "1"
+		return s.showDraft(c, http.StatusConflict, p.Why, ask)
+	case errors.Is(err, config.ErrRefused):
+		ask.Title, ask.Submit, ask.Danger = "Publish all the same?", "Publish all the same", true
+		ask.Hidden["despite"] = "1"
+		return s.showDraft(c, http.StatusConflict, p.Why, ask)
+	case err != nil:
+		return err
+	}
+	return s.seeOther(c, "/versions", fmt.Sprintf("Version %d is live. The next call follows it.", made.Number))
+}
+
+// undoDraft takes the last edit back.
+func (s *Server) undoDraft(c echo.Context) error {
+	return s.turnDraft(c, config.Undo, "Taken back.")
+}
+
+// discardDraft drops all that is not live.
+func (s *Server) discardDraft(c echo.Context) error {
+	return s.turnDraft(c, config.Discard, "The draft is discarded. Undo brings it back.")
+}
+
+func (s *Server) turnDraft(c echo.Context, turn func(context.Context, pgx.Tx, tenant.ID, string, int) (config.Draft, error), done string) error {
+	revision, err := formRevision(c)
+	if err != nil {
+		return err
+	}
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		_, err := turn(ctx(c), tx, tenantOf(c), memberOf(c).Email, revision)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.seeOther(c, "/draft", done)
+}
+
+// versions lists what was published.
+func (s *Server) versions(c echo.Context) error { return s.showVersions(c, http.StatusOK, nil) }
+
+func (s *Server) showVersions(c echo.Context, status int, asks *ui.DialogProps) error {
+	m := memberOf(c)
+	v := page.VersionsView{Frame: s.frame(c, "Versions", "rules"), Edits: m.Can(account.Configure), Asks: asks}
+	err := s.inTenant(c, func(tx pgx.Tx) error {
+		versions, err := config.Versions(ctx(c), tx, m.Tenant.ID, 100)
+		for _, one := range versions {
+			row := page.VersionRow{Number: one.Number, Name: versionName(one.Number), By: one.By, Why: one.Why, Changes: one.Changes, When: moment(one.At, s.Now(), m.Tenant.Zone)}
+			if t := one.Tested; t != nil {
+				row.Tested = fmt.Sprintf("Published on a backtest: %d calls, %d changed, %d would fail.", t.Calls, t.Changed, t.Failing)
+			}
+			v.Versions = append(v.Versions, row)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	v.Versions = append(v.Versions, page.VersionRow{Name: versionName(0), Why: "What every workspace starts with", By: "Hookline"})
+	v.Versions[0].Live = true
+	v.Live = v.Versions[0].Number
+	return s.page(c, status, page.Versions(v))
+}
+
+// versionName is how people call a version.
+func versionName(n int) string {
+	if n == 0 {
+		return "The defaults"
+	}
+	return "Version " + strconv.Itoa(n)
+}
+
+// restoreVersion makes an older version, or the defaults (0), live again.
+func (s *Server) restoreVersion(c echo.Context) error {
+	n, err := strconv.Atoi(c.Param("n"))
+	if err != nil || n < 0 {
+		return fault.New(fault.NotFound, "There is no such version.")
+	}
+	live, err := strconv.Atoi(c.FormValue("live"))
+	if err != nil {
+		return fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
+	}
+	m := memberOf(c)
+	known, err := s.Zoho.Known(ctx(c), m.Tenant.ID)
+	if err != nil {
+		return err
+	}
+	var made config.Version
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		made, err = config.Rollback(ctx(c), tx, m.Tenant.ID, m.Email, live, n, c.FormValue("despite") != "", mapping.Metadata(known))
+		return err
+	})
+	if errors.Is(err, config.ErrRefused) {
+		return s.showVersions(c, http.StatusConflict, &ui.DialogProps{ID: "restore", Title: "Go back to it all the same?", Text: fault.SentenceOf(err), Action: "/versions/" + strconv.Itoa(n) + "/restore",
+			Submit: "Go back all the same", Danger: true, Cancel: "/versions", Hidden: map[string]string{"live": strconv.Itoa(live), "despite": "1"}})
+	}
+	if err != nil {
+		return err
+	}
+	return s.seeOther(c, "/versions", fmt.Sprintf("%s. Version %d is live, and the next call follows it.", made.Why, made.Number))
+}
