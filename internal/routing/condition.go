@@ -242,6 +242,8 @@ func (e *evaluation) said(c Condition) (bool, string, []Quote) {
 		return true, "the intent “" + e.facts.Call.Intent + "”, as the phone provider understood the call", quotes
 	case len(turned) > 0:
 		return false, "only negated: " + strings.Join(turned, ", "), quotes
+	case s.sentences == 0 && s.nameless:
+		return false, "nothing: the transcript does not say which words are the caller's", nil
 	case s.sentences == 0:
 		return false, "nothing: the call came without words of the caller", nil
 	}

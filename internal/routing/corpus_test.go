@@ -2,6 +2,7 @@ package routing
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func turns(said string) []call.Turn {
 	return out
 }
 
-// score counts how a list did. Recall is the share of the calls it should count in where it did; precision the
+// tally counts how a list did. Recall is the share of the calls it should count in where it did; precision the
 // share of those it counted in where it should.
 type tally struct{ right, missed, wrong int }
 
@@ -84,6 +85,16 @@ func (s tally) String() string {
 		100*s.recall(), s.right, s.right+s.missed, 100*s.precision(), s.right, s.right+s.wrong)
 }
 
+// floors are below what the lists reach today by a few calls, no more. What is held measures how they do on calls that
+// nobody wrote them for; it has few calls a list, so only its sum has a floor.
+var floors = map[bool]map[string]struct{ recall, precision float64 }{
+	false: {
+		ListBuying: {.90, .88}, ListUrgent: {.90, .80}, ListEmergency: {.80, .70}, ListCallback: {.90, .85}, ListForward: {.80, .80},
+		ListSpam: {.80, .85}, "all lists": {.92, .88},
+	},
+	true: {"all lists": {.68, .82}},
+}
+
 func TestPhraseListsFindWhatCallersMean(t *testing.T) {
 	set := DefaultSet()
 	parts := map[bool]map[string]tally{true: {}, false: {}}
@@ -92,28 +103,42 @@ func TestPhraseListsFindWhatCallersMean(t *testing.T) {
 		for _, l := range set.Phrases {
 			got, saw, _ := e.said(Condition{Field: FieldSaid, Op: Says, Lists: []string{l.Name}})
 			want := slices.Contains(h.lists, l.Name)
-			s := parts[h.held][l.Name]
-			switch {
-			case got && want:
-				s.right++
-			case want:
-				s.missed++
-			case got:
-				s.wrong++
+			for _, of := range []string{l.Name, "all lists"} {
+				s := parts[h.held][of]
+				switch {
+				case got && want:
+					s.right++
+				case want:
+					s.missed++
+				case got:
+					s.wrong++
+				}
+				parts[h.held][of] = s
 			}
-			parts[h.held][l.Name] = s
-			if got != want && !h.held { // what was held stays unseen, so that nobody tunes on it
+			if got != want && !h.held { // what is held stays unseen, so that nobody tunes by it
 				t.Logf("%s: got %v in %q (%s)", l.Name, got, h.said, saw)
 			}
 		}
 	}
-	for held, lists := range parts {
-		var sum tally
-		for _, l := range set.Phrases {
-			s := lists[l.Name]
-			sum.right, sum.missed, sum.wrong = sum.right+s.right, sum.missed+s.missed, sum.wrong+s.wrong
-			t.Logf("held %-5v %-10s %v", held, l.Name, s)
+	for held, name := range map[bool]string{false: "tuned", true: "held"} {
+		for _, l := range append(slices.Sorted(maps.Keys(set.Lists())), "all lists") {
+			s := parts[held][l]
+			t.Logf("%-5s %-10s %v", name, l, s)
+			if f := floors[held][l]; s.recall() < f.recall || s.precision() < f.precision {
+				t.Errorf("%s, %s: %v; the floors are %.0f %% and %.0f %%", name, l, s, 100*f.recall, 100*f.precision)
+			}
 		}
-		t.Logf("held %-5v %-10s %v", held, "all lists", sum)
+	}
+}
+
+func TestAQuarterOfTheCallersIsHeld(t *testing.T) {
+	held, all := 0, callers(t)
+	for _, h := range all {
+		if h.held {
+			held++
+		}
+	}
+	if held*4 < len(all) {
+		t.Errorf("%d of %d calls are held", held, len(all))
 	}
 }

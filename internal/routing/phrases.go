@@ -1,9 +1,9 @@
 package routing
 
 import (
-	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -15,21 +15,39 @@ type speech struct {
 	clauses     []clause
 	sentences   int  // that the caller spoke
 	fromSummary bool // there was no transcript with the caller's words: these are the summary's
+	nameless    bool // somebody spoke, and nobody says who: not counted
+
+	words []string // of all clauses
+	at    []int
 }
 
 // clause is a run of words that a negation can reach across: no mark of punctuation and no "but" lies within.
 type clause struct {
-	words []string // folded: lower case, without accents
-	text  string   // the sentence it stands in, as said
-	turn  int      // index in the transcript; -1 for the summary
+	words    []string // folded: lower case, without accents
+	at       []int    // where each word begins in text
+	text     string   // the sentence it stands in, as said
+	sentence int      // which of the speech
+	turn     int      // index in the transcript; -1 for the summary
 }
 
-// listen reads the caller's words of a call. What the agent said never counts.
+// listen reads the caller's words of a call. What the agent said never counts, nor do words of whom nobody knows who
+// said them. The summary stands in only where no words of the caller are there.
 func listen(c call.Call) *speech {
 	s := &speech{}
-	for i, t := range c.Transcript {
+	length := 0
+	for _, t := range c.Transcript {
 		if t.Role == call.Caller {
+			length += len(t.Text)
+		}
+	}
+	s.words, s.at = make([]string, 0, length/5), make([]int, 0, length/5) // a word and its space have five letters
+	for i, t := range c.Transcript {
+		switch t.Role {
+		case call.Caller:
 			s.add(t.Text, i)
+		case call.Agent:
+		default:
+			s.nameless = s.nameless || strings.TrimSpace(t.Text) != ""
 		}
 	}
 	if s.sentences == 0 && strings.TrimSpace(c.Summary) != "" {
@@ -42,23 +60,21 @@ func listen(c call.Call) *speech {
 func (s *speech) add(text string, turn int) {
 	for _, sentence := range sentencesOf(text) {
 		s.sentences++
-		var words []string
+		start := len(s.words)
 		flush := func() {
-			if len(words) > 0 {
-				s.clauses = append(s.clauses, clause{words: words, text: sentence, turn: turn})
+			if end := len(s.words); end > start {
+				s.clauses = append(s.clauses, clause{s.words[start:end:end], s.at[start:end:end], sentence, s.sentences, turn})
 			}
-			words = nil
+			start = len(s.words)
 		}
-		for _, piece := range strings.FieldsFunc(sentence, isPause) {
-			for _, w := range wordsOf(piece) {
-				if breaks[w] {
-					flush()
-					continue
-				}
-				words = append(words, w)
+		eachWord(sentence, func(w string, at int) {
+			if breaks[w] {
+				flush()
+				return
 			}
-			flush()
-		}
+			s.words, s.at = append(s.words, w), append(s.at, at)
+		}, flush)
+		flush()
 	}
 }
 
@@ -66,25 +82,27 @@ func (s *speech) add(text string, turn int) {
 // nothing, so that "3.5" and "acme.com" stay whole.
 func sentencesOf(text string) []string {
 	var out []string
-	start := 0
-	runes := []rune(text)
+	start, spoken := 0, false // whether there is a word since start
 	take := func(end int) {
-		if s := strings.TrimSpace(string(runes[start:end])); s != "" && strings.ContainsFunc(s, isWordRune) {
-			out = append(out, s)
-			start = end
+		if spoken {
+			out = append(out, strings.TrimSpace(text[start:end]))
+			start, spoken = end, false
 		}
 	}
-	for i, r := range runes {
+	for i, r := range text {
 		switch r {
 		case '.', '?', '!', '…':
-			if i+1 == len(runes) || unicode.IsSpace(runes[i+1]) {
-				take(i + 1)
+			end := i + utf8.RuneLen(r)
+			if next, _ := utf8.DecodeRuneInString(text[end:]); end == len(text) || unicode.IsSpace(next) {
+				take(end)
 			}
 		case '\n', '¿', '¡':
 			take(i)
+		default:
+			spoken = spoken || isWordRune(r)
 		}
 	}
-	take(len(runes))
+	take(len(text))
 	return out
 }
 
@@ -97,85 +115,169 @@ func isPause(r rune) bool {
 }
 
 func isWordRune(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '\'' || r == '*'
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '\'' || r == '*' || r == '`'
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '’' || r == '‘' || unicode.Is(unicode.Mn, r)
 }
 
-// wordsOf folds a text and cuts it into words: letters, digits and inner apostrophes.
-func wordsOf(text string) []string {
-	var b strings.Builder
-	for _, r := range norm.NFD.String(text) {
+// eachWord cuts a text into folded words: letters, digits and inner apostrophes. It tells each word with where it
+// begins, and each pause between words.
+func eachWord(text string, word func(w string, at int), pause func()) {
+	start := -1
+	take := func(end int) {
+		if start >= 0 {
+			if w := fold(text[start:end]); w != "" {
+				word(w, start)
+			}
+			start = -1
+		}
+	}
+	for i, r := range text {
 		switch {
-		case unicode.Is(unicode.Mn, r):
-		case r == '’' || r == '‘' || r == '`':
-			b.WriteByte('\'')
-		default:
-			b.WriteRune(unicode.ToLower(r))
+		case !isWordRune(r):
+			take(i)
+			if isPause(r) {
+				pause()
+			}
+		case start < 0:
+			start = i
 		}
 	}
-	words := strings.FieldsFunc(b.String(), func(r rune) bool { return !isWordRune(r) })
-	kept := words[:0]
-	for _, w := range words {
-		if w = strings.Trim(w, "'"); w != "" && strings.Trim(w, "*") != "" {
-			kept = append(kept, w)
-		}
-	}
-	return kept
+	take(len(text))
 }
 
-// find looks for the phrases and returns the places, negated ones included, at most eight. A phrase counts once for
-// each clause: where it is said there several times, the first that is not negated stands for all.
+// fold brings a word to lower case, without accents and outer apostrophes; "" where nothing but marks is left.
+func fold(word string) string {
+	plain := true
+	for i := range len(word) {
+		plain = plain && word[i] < utf8.RuneSelf && word[i] != '`'
+	}
+	if !plain {
+		word = strings.Map(func(r rune) rune {
+			switch {
+			case unicode.Is(unicode.Mn, r):
+				return -1
+			case r == '’' || r == '‘' || r == '`':
+				return '\''
+			}
+			return r
+		}, norm.NFD.String(word))
+	}
+	word = strings.Trim(strings.ToLower(word), "'")
+	if strings.Trim(word, "*") == "" {
+		return ""
+	}
+	return word
+}
+
+// wordsOf folds a text and cuts it into words.
+func wordsOf(text string) []string {
+	var words []string
+	eachWord(text, func(w string, _ int) { words = append(words, w) }, func() {})
+	return words
+}
+
+// maxQuotes is how many places of a call a condition shows.
+const maxQuotes = 8
+
+// find looks for the phrases and returns the places as they were said, those that count before the negated ones, at
+// most maxQuotes. A phrase counts once for each clause: where it is said there several times, the first that is not
+// negated stands for all. The same words count once for each sentence.
 func (s *speech) find(phrases []string) []Quote {
-	var quotes []Quote
-	for _, p := range phrases {
-		pattern := wordsOf(p)
-		if len(pattern) == 0 {
-			continue
-		}
-		for _, c := range s.clauses {
-			at := indexOf(c.words, pattern, 0)
-			if at < 0 {
-				continue
-			}
-			negated := negation(c.words[:at])
-			for next := at; negated != ""; {
-				if next = indexOf(c.words, pattern, next+1); next < 0 {
-					break
-				}
-				if negation(c.words[:next]) == "" {
-					at, negated = next, ""
-				}
-			}
-			said := strings.Join(c.words[at:at+len(pattern)], " ")
-			quotes = append(quotes, Quote{Phrase: said, Text: clip(c.text, 160), Turn: c.turn, Negated: negated})
+	b := bookOf(phrases)
+	f := finding{seen: map[place]bool{}}
+	for i := range s.clauses {
+		f.look(b, &s.clauses[i])
+		if len(f.counts) >= maxQuotes {
+			break
 		}
 	}
-	return fewest(quotes)
+	all := append(f.counts, f.negated...)
+	return all[:min(len(all), maxQuotes)]
 }
 
-// fewest drops repeats of the same words in the same sentence and keeps eight, those that count first.
-func fewest(quotes []Quote) []Quote {
-	type place struct {
-		phrase, text string
-		turn         int
-	}
-	seen := map[place]bool{}
-	var counts, negated []Quote
-	for _, q := range quotes {
-		p := place{q.Phrase, q.Text, q.Turn}
-		if seen[p] {
-			continue
-		}
-		seen[p] = true
-		if q.Negated == "" {
-			counts = append(counts, q)
-		} else {
-			negated = append(negated, q)
-		}
-	}
-	all := append(counts, negated...)
-	return all[:min(len(all), 8)]
+// finding gathers the quotes of one find.
+type finding struct {
+	counts, negated []Quote
+	seen            map[place]bool
+	hits            []hit // of the clause at hand
+	where           map[int]int
 }
 
+// hit is a phrase in a clause: its words from at to end.
+type hit struct {
+	at, end int
+	negated string
+}
+
+// place tells quotes apart.
+type place struct {
+	said     string
+	sentence int
+	negated  bool
+}
+
+func (f *finding) look(b *phrasebook, c *clause) {
+	f.hits = f.hits[:0]
+	clear(f.where)
+	for at := range c.words {
+		b.at(c.words, at, func(phrase, end int) {
+			i, again := f.where[phrase]
+			if again && f.hits[i].negated == "" {
+				return
+			}
+			h := hit{at, end, negation(c.words, at, end)}
+			switch {
+			case !again:
+				if f.where == nil {
+					f.where = map[int]int{}
+				}
+				f.where[phrase] = len(f.hits)
+				f.hits = append(f.hits, h)
+			case h.negated == "":
+				f.hits[i] = h
+			}
+		})
+	}
+	for _, h := range f.hits {
+		f.keep(c, h)
+	}
+}
+
+func (f *finding) keep(c *clause, h hit) {
+	to := &f.counts
+	if h.negated != "" {
+		to = &f.negated
+	}
+	p := place{strings.Join(c.words[h.at:h.end], " "), c.sentence, h.negated != ""}
+	if len(*to) >= maxQuotes || f.seen[p] {
+		return
+	}
+	f.seen[p] = true
+	*to = append(*to, Quote{Phrase: p.said, Text: excerpt(c.text, c.at[h.at], 160), Turn: c.turn, Negated: h.negated})
+}
+
+// excerpt shortens a sentence to n characters around the byte at which what matters begins.
+func excerpt(s string, at, n int) string {
+	from := at
+	for before := 0; from > 0 && before < n/2; before++ {
+		_, size := utf8.DecodeLastRuneInString(s[:from])
+		from -= size
+	}
+	if utf8.RuneCountInString(s[:min(len(s), 4*n)]) <= n && len(s) <= 4*n {
+		from = 0
+	}
+	if from == 0 {
+		return clip(s, n)
+	}
+	if space := strings.IndexByte(s[from:at], ' '); space >= 0 {
+		from += space + 1
+	}
+	return "…" + clip(s[from:], n-1)
+}
+
+// indexOf looks for a pattern of words, of which each may end with *, and returns -1 where it is not there.
 func indexOf(words, pattern []string, from int) int {
 	for i := from; i+len(pattern) <= len(words); i++ {
 		fits := true
@@ -196,106 +298,16 @@ func indexOf(words, pattern []string, from int) int {
 	return -1
 }
 
-// negationReach is how many words a negation reaches ahead within its clause: "I don't really want to buy".
-const negationReach = 5
-
-// negation finds the word before a phrase that turns it round, given the words of its clause that stand before it.
-func negation(before []string) string {
-	for i := len(before) - 1; i >= 0 && len(before)-i <= negationReach; i-- {
-		w := before[i]
-		if !negators[w] {
-			continue
-		}
-		next := ""
-		if i+1 < len(before) {
-			next = before[i+1]
-		}
-		switch {
-		case w == "no" && answers[next]: // "no I'd like a quote": an answer, not a negation
-		case strings.HasPrefix(w, "not") && (next == "only" || next == "just" || next == "sure"):
-		case lacks(before[i+1:]): // "I don't know the price" asks for it
-		case asks(before, i), welcomes(before[i+1:]):
-		default:
-			return w
-		}
-	}
-	return ""
-}
-
-// asks reports whether the negation at i is that of a question which wants the thing: "can't you give me a quote",
-// "why don't we", "¿no me puede dar un precio?". Punctuation is not asked for, since speech recognition often has none.
-func asks(before []string, i int) bool {
-	w, after := before[i], before[i+1:]
-	if len(after) == 0 {
-		return false
-	}
-	opening := before[:i]
-	if w == "no" && i >= 2 && before[i-2] == "por" && before[i-1] == "que" {
-		opening = before[:i-2]
-	}
-	start := !slices.ContainsFunc(opening, func(w string) bool { return !openings[w] })
-	if w == "no" {
-		if after[0] == "me" || after[0] == "nos" {
-			after = after[1:]
-		}
-		return start && (len(opening) < i || len(after) > 0 && spanishRequests[after[0]])
-	}
-	return inverting[w] && inverted[after[0]] && (start || i > 0 && before[i-1] == "why")
-}
-
-// welcomes reports whether what follows a negation makes a yes of it: "wouldn't mind", "no me vendría mal".
-func welcomes(after []string) bool {
-	if len(after) > 0 && (after[0] == "me" || after[0] == "nos") {
-		after = after[1:]
-	}
-	return len(after) > 0 && (after[0] == "mind" || after[0] == "importaria") ||
-		len(after) > 1 && (after[0] == "vendria" || after[0] == "estaria") && after[1] == "mal"
-}
-
-// lacks reports whether the first verb after a negation says that the caller has not got or not understood the
-// thing, which is a way to ask for it.
-func lacks(after []string) bool {
-	for i, w := range after {
-		if i > 2 {
-			return false
-		}
-		if lackVerbs[w] {
-			return w != "have" || i+1 == len(after) || after[i+1] != "to"
-		}
-	}
-	return false
-}
-
-func set(words string) map[string]bool {
-	m := map[string]bool{}
-	for _, w := range strings.Fields(words) {
-		m[w] = true
-	}
-	return m
-}
-
-var (
-	negators = set(`no not never don't dont doesn't doesnt didn't didnt isn't isnt aren't arent wasn't wasnt weren't won't wont
-		wouldn't wouldnt can't cant cannot couldn't shouldn't ain't hardly neither nor without unless nobody nothing none
-		sin nunca ni tampoco jamas`)
-	answers = set(`i i'm i'd i've i'll we we're we'd we'll it it's that that's this thanks thank problem worries yeah
-		yes actually just please gracias`)
-	lackVerbs = set(`know see find have get got receive received remember understand wait hesitate seem hear caught catch heard
-		sabe se tengo encuentro recibi entiendo`)
-	// inverting stand before their subject in questions only.
-	inverting = set(`can't cant couldn't couldnt won't wont wouldn't wouldnt don't dont isn't isnt aren't arent`)
-	inverted  = set(`you we i there`)
-	openings  = set(`hi hello hey well ok okay um uh yeah yes sorry please and hola bueno oiga oye disculpe y`)
-	// spanishRequests are verbs by which "no" at the start asks for something.
-	spanishRequests = set(`puede puedes pueden podria podrias podrian`)
-	breaks          = set(`but however although though because so then pero aunque porque`)
-)
-
 // clip shortens a quote to n characters.
 func clip(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
+	cut := len(s)
+	for i := range s {
+		switch n--; n {
+		case 0:
+			cut = i // where the mark goes, should more follow
+		case -1:
+			return s[:cut] + "…"
+		}
 	}
-	return string(r[:n-1]) + "…"
+	return s
 }

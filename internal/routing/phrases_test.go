@@ -1,7 +1,10 @@
 package routing
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"hookline/internal/call"
 )
@@ -127,26 +130,156 @@ func TestPhraseListsCountTheCallersWordsAndNotTheNegatedOnes(t *testing.T) {
 	t.Logf("%d of %d sentences right", right, len(corpus))
 }
 
-func TestWhatTheAgentSaidNeverCounts(t *testing.T) {
-	c := call.Call{Transcript: []call.Turn{
-		{Role: call.Agent, Text: "Would you like a quote or our pricing?"},
-		{Role: call.Caller, Text: "Neither, I'm calling about Tuesday."},
-	}}
-	e := evaluation{facts: Facts{Call: c}, phrases: DefaultSet().Lists()}
-	if got, saw, _ := e.said(Condition{Field: FieldSaid, Op: Says, Lists: []string{ListBuying}}); got {
-		t.Errorf("the agent's words counted: %s", saw)
+func TestOnlyTheCallersOwnWordsCount(t *testing.T) {
+	type turn = call.Turn
+	agent, caller, nobody := call.Agent, call.Caller, call.Role("")
+	for _, c := range []struct {
+		name    string
+		turns   []turn
+		summary string
+		want    bool
+		saw     string
+	}{
+		{"the agent offers", []turn{{Role: agent, Text: "Would you like a quote?"}, {Role: caller, Text: "Neither, I'm calling about Tuesday."}}, "", false, "1 sentence"},
+		{"the agent offers, the caller takes it up", []turn{{Role: agent, Text: "A quote?"}, {Role: caller, Text: "Yes, a quote."}}, "", true, "“quote”"},
+		{"the agent alone speaks", []turn{{Role: agent, Text: "Would you like a quote?"}}, "", false, "without words of the caller"},
+		{"the agent alone speaks, the summary tells", []turn{{Role: agent, Text: "Hello?"}}, "Wants pricing for 50 seats.", true, "in the summary"},
+		{"nobody knows who speaks", []turn{{Role: nobody, Text: "hello would you like a quote no thanks"}}, "", false, "does not say which words are the caller's"},
+		{"nobody knows who speaks, the summary tells", []turn{{Role: nobody, Text: "Hello. Hello."}}, "Wants pricing.", true, "in the summary"},
+		{"nobody knows who speaks, the summary tells otherwise", []turn{{Role: nobody, Text: "A quote?"}}, "Wanted opening hours.", false, "in the summary"},
+		{"some of it is without speaker", []turn{{Role: nobody, Text: "A quote?"}, {Role: caller, Text: "I have a question."}}, "", false, "1 sentence"},
+		{"some of it is without speaker, and the caller says it", []turn{{Role: nobody, Text: "Hm?"}, {Role: caller, Text: "I want a quote."}}, "", true, "“quote”"},
+		{"a speaker of another name", []turn{{Role: "tool", Text: "quote"}}, "", false, "does not say"},
+		{"the caller speaks of something else than the summary", []turn{{Role: caller, Text: "Hello."}}, "Wants pricing.", false, "1 sentence"},
+		{"the caller's turn is empty", []turn{{Role: caller, Text: " … "}, {Role: agent, Text: "Hello?"}}, "Wants pricing.", true, "in the summary"},
+		{"the caller is negated, the summary is not", []turn{{Role: caller, Text: "I don't want a quote."}}, "Asked about a quote.", false, "negated"},
+		{"no transcript", nil, "Wants pricing for 50 seats.", true, "in the summary"},
+		{"nothing", nil, "", false, "without words of the caller"},
+		{"a negation is not carried from the agent's turn", []turn{{Role: agent, Text: "you don't want"}, {Role: caller, Text: "a quote please"}}, "", true, "“quote”"},
+		{"nor from the caller's last turn", []turn{{Role: caller, Text: "I don't"}, {Role: agent, Text: "Yes?"}, {Role: caller, Text: "a quote please"}}, "", true, "“quote”"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := evaluation{facts: Facts{Call: call.Call{Transcript: c.turns, Summary: c.summary}}, phrases: DefaultSet().Lists()}
+			got, saw, quotes := e.said(Condition{Field: FieldSaid, Op: Says, Lists: []string{ListBuying}})
+			if got != c.want || !strings.Contains(saw, c.saw) {
+				t.Errorf("got %v: %s", got, saw)
+			}
+			for _, q := range quotes {
+				if q.Turn >= 0 && c.turns[q.Turn].Role != caller {
+					t.Errorf("words of turn %d are quoted", q.Turn)
+				}
+			}
+		})
 	}
 }
 
-func TestTheSummaryCountsOnlyWhereNoWordsOfTheCallerWereSent(t *testing.T) {
-	buying := Condition{Field: FieldSaid, Op: Says, Lists: []string{ListBuying}}
-	e := evaluation{facts: Facts{Call: call.Call{Summary: "Wants pricing for 50 seats."}}, phrases: DefaultSet().Lists()}
-	if got, saw, _ := e.said(buying); !got {
-		t.Errorf("a call without transcript: %s", saw)
+func TestANegationReachesAsFarAsItsSentenceMeans(t *testing.T) {
+	for said, negated := range map[string]string{
+		"I don't think that we are going to be needing a quote": "don't",
+		"we don't have a leak":                                   "don't",
+		"we don't have any leaks here":                           "don't",
+		"we don't have a quote yet":                              "",
+		"I don't have the quote":                                 "",
+		"nobody told me the quote":                               "",
+		"I have no idea what the quote is":                       "",
+		"I'm not really sure about the quote":                    "",
+		"we can't decide without a quote":                        "",
+		"we came without a quote":                                "without",
+		"it's not that I don't want a quote":                     "",
+		"no es que no quiera un quote":                           "",
+		"I wouldn't say no to a quote":                           "",
+		"not only a demo but a quote":                            "",
+		"no solo quiero un quote":                                "",
+		"don't bother looking I just need a quote":               "",
+		"I don't think I need a quote":                           "don't",
+		"she didn't say I want a quote":                          "didn't",
+		"please stop sending me quotes":                          "stop",
+		"stop the quote":                                         "",
+		"a call instead of a quote":                              "instead",
+		"dejen de mandarme quotes":                               "dejen",
+		"the quote won't be necessary":                           "won't",
+		"a quote no thank you":                                   "no",
+		"thanks for the quote":                                   "thanks for",
+		"thank you for your quote":                               "thanks for",
+		"gracias por el quote":                                   "gracias por",
+		"thanks for your help could I have a quote":              "",
+		"no my wife wants a quote":                               "",
+		"haven't you got a quote":                                "",
+		"we haven't asked for a quote":                           "haven't",
+		"hello hello hello hello can't you send me a quote":      "",
+		"there is no quote":                                      "no",
+		"no quiero ningún quote":                                 "no",
+		"todavía no me han mandado el quote":                     "",
+		"pues mire yo no estoy seguro de que me dieran el quote": "",
+	} {
+		quotes := listen(call.Call{Summary: said}).find([]string{"quote", "leak"})
+		if len(quotes) != 1 || quotes[0].Negated != negated {
+			t.Errorf("%q: got %+v, want negated by %q", said, quotes, negated)
+		}
 	}
-	e = evaluation{facts: Facts{Call: call.Call{Summary: "Wants pricing.", Transcript: []call.Turn{{Role: call.Caller, Text: "Hello."}}}}, phrases: DefaultSet().Lists()}
-	if got, saw, _ := e.said(buying); got {
-		t.Errorf("the summary counted although the caller's words are there: %s", saw)
+}
+
+func TestALongSentenceIsQuotedAroundItsPhrase(t *testing.T) {
+	for _, pad := range []string{"", "so um ", strings.Repeat("señora ", 5), strings.Repeat("well you know ", 40), strings.Repeat("x", 400) + " "} {
+		for _, after := range []string{"", " please", strings.Repeat(" and so on", 40)} {
+			quotes := listen(call.Call{Summary: pad + "a quote" + after}).find([]string{"quote"})
+			if len(quotes) != 1 || !strings.Contains(quotes[0].Text, "a quote") || utf8.RuneCountInString(quotes[0].Text) > 160 {
+				t.Errorf("%d characters before, %d after: got %+v", len(pad), len(after), quotes)
+			}
+		}
+	}
+}
+
+func TestAPhrasesLastWordMatchesItsPluralAndPossessiveOnly(t *testing.T) {
+	for _, c := range []struct{ phrase, yes, no string }{
+		{"quote", "quote quotes quote's QUOTES quotes’", "quoted quoting quotation unquote quot"},
+		{"price", "price prices price's", "priceless priced pricing"},
+		{"order", "order orders", "ordered ordering orderly"},
+		{"emergency", "emergency emergencies emergency's", "emergencys emergent"},
+		{"buy", "buy buys", "buies buyer buying"},
+		{"box", "box boxes", "boxs boxed"},
+		{"leak", "leak leaks", "leakes leaky"},
+		{"new", "new", "news newer"},
+		{"her", "her", "hers"},
+		{"is", "is", "iss ises"},
+		{"plan", "plan plans", "planes plane planned"},
+		{"car", "car cars", "cares card"},
+		{"pin", "pin pins", "pines"},
+		{"quotes", "quotes", "quote"},
+		{"quot*", "quote quotes quoted quotation", "unquote"},
+		{"24", "24", "24s"},
+		{"precio", "precio precios", "preciosa precioso"},
+		{"cotización", "cotización cotizaciones cotizacion", "cotizado"},
+		{"necesidad", "necesidad necesidades", "necesita"},
+		{"doctor", "doctor doctores doctors", "doctora"},
+		{"luz", "luz luces", "lucha"},
+		{"urgente", "urgente urgentes", "urgentemente"},
+	} {
+		for said, want := range map[string]bool{c.yes: true, c.no: false} {
+			for _, w := range strings.Fields(said) {
+				if got := len(listen(call.Call{Summary: "the " + w + " today"}).find([]string{c.phrase})) > 0; got != want {
+					t.Errorf("the phrase %q in %q: got %v", c.phrase, w, got)
+				}
+			}
+		}
+	}
+	s := listen(call.Call{Summary: "two burst pipes, and price lists, prices list"})
+	for phrase, want := range map[string]string{"burst pipe": "burst pipes", "price list": "price lists"} {
+		if q := s.find([]string{phrase}); len(q) != 1 || q[0].Phrase != want {
+			t.Errorf("%q: got %+v: only the last word of a phrase varies, and it is shown as said", phrase, q)
+		}
+	}
+}
+
+func TestAListThatIsChangedIsReadAnew(t *testing.T) {
+	s := listen(call.Call{Summary: "a quote for the roof"})
+	phrases := []string{"quote"}
+	if len(s.find(phrases)) != 1 {
+		t.Fatal("the phrase was not found")
+	}
+	phrases[0] = "cellar"
+	if q := s.find(phrases); len(q) != 0 {
+		t.Errorf("the old phrase was found: %+v", q)
 	}
 }
 
@@ -182,4 +315,47 @@ func FuzzListeningNeverPanics(f *testing.F) {
 			e.said(Condition{Field: FieldSaid, Op: Says, Lists: []string{l.Name}})
 		}
 	})
+}
+
+// FuzzFindIsAsGoodAsLookingAtEachPlace has the tree of phrases compared with the plain search.
+func FuzzFindIsAsGoodAsLookingAtEachPlace(f *testing.F) {
+	f.Add("we need quotes for the burst pipes, and so on", "quote\nburst pipe\nneed* quot*\n*")
+	f.Add("a a a b’s Ünïcode … \xff don't", "a a\na a b\nb\nÜN*\n\xff\nan't")
+	f.Fuzz(func(t *testing.T, said, list string) {
+		phrases := strings.Split(list, "\n")
+		if len(list) > 2000 || len(said) > 5000 {
+			return
+		}
+		s := listen(call.Call{Summary: said})
+		quotes := s.find(phrases)
+		plain := 0
+		for _, p := range phrases {
+			words := wordsOf(p)
+			if len(words) == 0 {
+				continue
+			}
+			for _, form := range forms(words[len(words)-1]) {
+				pattern := append(slices.Clone(words[:len(words)-1]), form)
+				plain += count(s, pattern)
+			}
+		}
+		if (plain > 0) != (len(quotes) > 0) || len(quotes) > maxQuotes || len(quotes) > plain {
+			t.Errorf("%q in %q: %d places, %d quotes: %+v", phrases, said, plain, len(quotes), quotes)
+		}
+		for i, q := range quotes {
+			if utf8.RuneCountInString(q.Text) > 160 || i > 0 && q.Negated == "" && quotes[i-1].Negated != "" {
+				t.Errorf("quote %d of %+v", i, quotes)
+			}
+		}
+	})
+}
+
+func count(s *speech, pattern []string) int {
+	n := 0
+	for _, c := range s.clauses {
+		for at := indexOf(c.words, pattern, 0); at >= 0; at = indexOf(c.words, pattern, at+1) {
+			n++
+		}
+	}
+	return n
 }

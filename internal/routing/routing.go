@@ -119,7 +119,8 @@ const (
 	FindAccount ActionKind = "find_account" // no outcome of its own: a Deal's Account, made where Zoho has none of the name
 )
 
-// PhraseList is a named list of phrases; a trailing * stands for any ending of the word. Where the phone provider
+// PhraseList is a named list of phrases. They match whole words of the caller, without case and accents; the last word
+// of a phrase matches its plural and possessive too, and a trailing * stands for any ending of the word. Where the phone provider
 // names an intent of the call, one of Intents counts like a phrase.
 type PhraseList struct {
 	Name    string   `json:"name"`  // buying, urgent, callback, emergency, spam, …

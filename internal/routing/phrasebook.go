@@ -1,0 +1,157 @@
+package routing
+
+import (
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// phrasebook is a list of phrases as a tree of their words, so that a text is read once however many phrases there
+// are.
+type phrasebook struct {
+	phrases []string
+	root    branch
+}
+
+// branch is where some phrases have come to after the same words.
+type branch struct {
+	words   map[string]*branch // what follows, by the whole word
+	stems   map[string]*branch // what follows, by the word's beginning: of words with *
+	lengths []int              // of the stems, in bytes
+	ends    []int              // the phrases that are complete here
+}
+
+func compile(phrases []string) *phrasebook {
+	b := &phrasebook{phrases: slices.Clone(phrases)}
+	for i, p := range phrases {
+		words := wordsOf(p)
+		if len(words) == 0 {
+			continue
+		}
+		last := len(words) - 1
+		at := &b.root
+		for _, w := range words[:last] {
+			at = at.follow(w)
+		}
+		for _, form := range forms(words[last]) {
+			end := at.follow(form)
+			end.ends = append(end.ends, i)
+		}
+	}
+	return b
+}
+
+func (b *branch) follow(word string) *branch {
+	to := &b.words
+	if stem, open := strings.CutSuffix(word, "*"); open {
+		word, to = stem, &b.stems
+		if !slices.Contains(b.lengths, len(stem)) {
+			b.lengths = append(b.lengths, len(stem))
+		}
+	}
+	if *to == nil {
+		*to = map[string]*branch{}
+	}
+	next := (*to)[word]
+	if next == nil {
+		next = &branch{}
+		(*to)[word] = next
+	}
+	return next
+}
+
+// at tells every phrase that begins at a word, and the word after its last.
+func (p *phrasebook) at(words []string, at int, found func(phrase, end int)) {
+	p.root.walk(words, at, found)
+}
+
+func (b *branch) walk(words []string, at int, found func(phrase, end int)) {
+	for _, p := range b.ends {
+		found(p, at)
+	}
+	if at == len(words) {
+		return
+	}
+	if next := b.words[words[at]]; next != nil {
+		next.walk(words, at+1, found)
+	}
+	for _, n := range b.lengths {
+		if n > len(words[at]) {
+			continue
+		}
+		if next := b.stems[words[at][:n]]; next != nil {
+			next.walk(words, at+1, found)
+		}
+	}
+}
+
+// forms are a phrase's last word with its regular plural and possessive, which is what a person who writes "quote"
+// expects: quotes, quote's; emergency, emergencies; precio, precios; cotización, cotizaciones. Nothing else of the
+// word's family is meant: "quoted" tells of what was, "ordered" is no order, and "priceless" has no price. Who wants
+// those writes them, or quot*. A word with *, a number and a short word have no other form, nor have those whose s
+// makes another word. The plural -es of Spanish is formed only of endings by which it makes no English word, so that
+// "plan" is not "planes". A plural does not stand for its singular.
+func forms(word string) []string {
+	last := word[len(word)-1]
+	if len(word) < 3 || last < 'a' || last > 'z' || unvaried[word] {
+		return []string{word}
+	}
+	end := func(with ...string) bool {
+		return slices.ContainsFunc(with, func(e string) bool { return strings.HasSuffix(word, e) })
+	}
+	all := []string{word, word + "'s"}
+	switch {
+	case end("y") && !end("ay", "ey", "oy", "uy"):
+		return append(all, word[:len(word)-1]+"ies")
+	case end("s", "x", "ch", "sh"):
+		return append(all, word+"es")
+	case end("z"):
+		return append(all, word+"es", word[:len(word)-1]+"ces")
+	case utf8.RuneCountInString(word) > 4 && end("ion", "dad", "tad", "dor", "tor", "al"):
+		return append(all, word+"s", word+"es")
+	}
+	return append(all, word+"s")
+}
+
+// unvaried are words whose s makes another word.
+var unvaried = set(`new good custom her our your their that what there here how who let`)
+
+// maxKept is how many phrases are kept compiled, in all lists together: some 40 MB. Past it all are compiled anew.
+const maxKept = 50_000
+
+// books keeps the lists that were compiled, by what they hold: a set is read anew for each call, while its lists
+// seldom change and most tenants have the same.
+var books = struct {
+	sync.Mutex
+	seed maphash.Seed
+	by   map[uint64]*phrasebook
+	kept int
+}{seed: maphash.MakeSeed(), by: map[uint64]*phrasebook{}}
+
+// bookOf compiles phrases, or finds them compiled.
+func bookOf(phrases []string) *phrasebook {
+	var h maphash.Hash
+	h.SetSeed(books.seed)
+	for _, p := range phrases {
+		h.WriteString(p)
+		h.WriteByte(0)
+	}
+	key := h.Sum64()
+	books.Lock()
+	b := books.by[key]
+	books.Unlock()
+	if b != nil && slices.Equal(b.phrases, phrases) {
+		return b
+	}
+	b = compile(phrases)
+	books.Lock()
+	defer books.Unlock()
+	if books.kept += len(phrases); books.kept > maxKept {
+		clear(books.by)
+		books.kept = len(phrases)
+	}
+	books.by[key] = b
+	return b
+}
