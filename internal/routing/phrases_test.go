@@ -191,6 +191,8 @@ func TestANegationReachesAsFarAsItsSentenceMeans(t *testing.T) {
 		"not only a demo but a quote":                            "",
 		"no solo quiero un quote":                                "",
 		"don't bother looking I just need a quote":               "",
+		"don't worry we want a quote":                            "",
+		"no cuelgue necesito un quote":                           "",
 		"I don't think I need a quote":                           "don't",
 		"she didn't say I want a quote":                          "didn't",
 		"please stop sending me quotes":                          "stop",

@@ -1285,7 +1285,7 @@ func ruleQuestions(v RuleForm) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "words", Label: "or one of these words", Value: v.Words, Rows: 3, Error: v.Problems["words"], Optional: true,
-			Hint: "A word or phrase a line. Whole words count, whatever their case; quot* stands for any ending."}).Render(ctx, templ_7745c5c3_Buffer)
+			Hint: "A word or phrase a line. Whole words count, whatever their case, and the plural of the last; quot* stands for any ending."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1624,7 +1624,7 @@ func Phrases(v PhrasesView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "<p class=\"soft narrow\">A phrase counts when the caller says it, whole words, whatever the case or accents, and not after a word like “not”, “no” or “don't”. price* stands for any ending.</p><div class=\"halves\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "<p class=\"soft narrow\">A phrase counts when the caller says it, whole words, whatever the case or accents, and not after a word like “not”, “no” or “don't”. Its last word counts in the plural too: “quote” finds “quotes”, but not “quoted”. “quot*” stands for any ending.</p><div class=\"halves\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
