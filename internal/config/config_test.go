@@ -147,6 +147,13 @@ func TestWhatZohoIsKnownToRefuseIsNotPublishedUnlessSomebodySaysSo(t *testing.T)
 	if _, err := d.publish(config.Publication{Actor: "ann", Revision: 1, Untested: true, Despite: true}); err != nil {
 		t.Error(err)
 	}
+	mustEdit(t, d, "ann", 2, func(s *config.Set) {
+		*s = config.Defaults()
+		s.Mappings.Modules["Tasks"] = append(s.Mappings.Modules["Tasks"], mapping.Row{Field: "Priority", Value: "{{ no_such }}"})
+	})
+	if _, err := d.publish(config.Publication{Actor: "ann", Revision: 3, Untested: true}); err != nil {
+		t.Errorf("a module that no rule writes to: %v", err)
+	}
 }
 
 func TestTwoEditorsLoseNothing(t *testing.T) {

@@ -15,37 +15,6 @@ import (
 	"hookline/internal/tenant"
 )
 
-// Problem is something about a configuration that its author should know before it is live.
-type Problem struct {
-	Of       string   `json:"of"`              // OfRule or OfMapping
-	ID       string   `json:"id"`              // of the rule, or the module
-	Field    string   `json:"field,omitempty"` // of a mapping: the field's api_name
-	Sentence string   `json:"sentence"`        // what is wrong and the way out
-	Allowed  []string `json:"allowed,omitempty"`
-	Blocking bool     `json:"blocking"` // Zoho is known to refuse it
-}
-
-// Check says what is wrong with a configuration in the organisation that metadata describes. Modules that no rule
-// writes to are not looked at.
-func Check(s Set, md mapping.Metadata) []Problem {
-	var out []Problem
-	for _, p := range mapping.Check(s.Mappings, md) {
-		out = append(out, Problem{Of: OfMapping, ID: p.Module, Field: p.Field, Sentence: p.Sentence, Allowed: p.Allowed, Blocking: p.Blocking})
-	}
-	return out
-}
-
-// Blocking are the problems that keep a configuration from being published, unless somebody says so.
-func Blocking(problems []Problem) []Problem {
-	var out []Problem
-	for _, p := range problems {
-		if p.Blocking {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // Publication is the wish to make a draft live.
 type Publication struct {
 	Actor    string
@@ -149,7 +118,7 @@ func agreed(s Set, md mapping.Metadata, despite bool) error {
 	}
 	var sentences []string
 	for _, p := range blocking[:min(3, len(blocking))] {
-		sentences = append(sentences, p.ID+": "+p.Sentence)
+		sentences = append(sentences, p.Name+": "+p.Sentence)
 	}
 	if more := len(blocking) - len(sentences); more > 0 {
 		sentences = append(sentences, fmt.Sprintf("And %d more.", more))

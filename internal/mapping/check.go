@@ -32,7 +32,7 @@ func Check(set Set, md Metadata) []Problem {
 // Drift is what the set does not know yet of the organisation: what keeps the next record from being written, or will be
 // left out of it; the former first. Only what was read of the organisation itself counts, of modules that a rule writes.
 func Drift(set Set, rules routing.Set, md Metadata) []Problem {
-	creates := created(rules)
+	creates := Created(rules)
 	all := slices.DeleteFunc(Check(set, md), func(p Problem) bool {
 		return !creates[p.Module] || !md.Known(p.Module) || !p.Blocking && !p.Changed
 	})
@@ -48,9 +48,9 @@ func Drift(set Set, rules routing.Set, md Metadata) []Problem {
 	return all
 }
 
-// created are the modules of records that the rules make or fill. Leads and Calls are made, and a Contact is filled, even
+// Created are the modules of records that the rules make or fill. Leads and Calls are made, and a Contact is filled, even
 // where no rule fits.
-func created(rules routing.Set) map[string]bool {
+func Created(rules routing.Set) map[string]bool {
 	modules := map[string]bool{"Leads": true, "Calls": true, "Contacts": true}
 	for _, rule := range rules.Rules {
 		for _, o := range rule.Then {

@@ -108,7 +108,7 @@ func (s *Server) showDraft(c echo.Context, status int, why string, asks *ui.Dial
 		}
 		v.Changes = config.Sentences(config.Diff(live, d.Set))
 		for _, p := range config.Blocking(config.Check(d.Set, known)) {
-			v.Problems = append(v.Problems, p.ID+": "+p.Sentence)
+			v.Problems = append(v.Problems, p.Name+": "+p.Sentence)
 		}
 		edits, err := config.Edits(ctx(c), tx, m.Tenant.ID, 0, 50)
 		for _, e := range edits {

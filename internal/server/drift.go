@@ -1,15 +1,10 @@
 package server
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"github.com/labstack/echo/v4"
 
+	"hookline/internal/config"
 	"hookline/internal/mapping"
-	"hookline/internal/routing"
-	"hookline/internal/zoho"
 	"hookline/web/page"
 )
 
@@ -29,30 +24,9 @@ func (s *Server) drift(c echo.Context) ([]page.Drift, error) {
 		all = append(all, page.Drift{Sentence: p.Sentence, Href: "/mapping/" + p.Module + "#field-" + p.Field, Label: "Mapping of " + p.Module})
 	}
 	for _, r := range live.Rules.Rules {
-		if sentence := goneStage(r, known["Deals"].Pipelines); sentence != "" && !r.Off {
+		if sentence := config.GoneStage(r, known["Deals"].Pipelines); sentence != "" && !r.Off {
 			all = append(all, page.Drift{Sentence: "The rule “" + r.Name + "” names a stage that is gone. " + sentence, Href: "/rules/" + r.ID, Label: "Open the rule"})
 		}
 	}
 	return all, nil
-}
-
-// goneStage says which stage a rule names that no pipeline has; empty when all are there or none are known.
-func goneStage(r routing.Rule, pipelines []zoho.Pipeline) string {
-	if len(pipelines) == 0 {
-		return ""
-	}
-	for _, o := range r.Then {
-		if o.Do != routing.MoveStage {
-			continue
-		}
-		for _, stage := range append([]string{o.Stage}, o.From...) {
-			there := stage == routing.NextStage || slices.ContainsFunc(pipelines, func(p zoho.Pipeline) bool {
-				return slices.ContainsFunc(p.Stages, func(s zoho.Stage) bool { return strings.EqualFold(s.Name, stage) }) // as Decide compares
-			})
-			if !there {
-				return fmt.Sprintf("No pipeline in Zoho has the stage “%s”. Choose one that is there.", stage)
-			}
-		}
-	}
-	return ""
 }

@@ -44,7 +44,7 @@ func (s *Server) rules(c echo.Context) error {
 		v.Calls, v.Call = calls, chosen
 		v.Rules = ruleRows(set)
 		for i, r := range set.Rules {
-			v.Rules[i].Gone = goneStage(r, known["Deals"].Pipelines)
+			v.Rules[i].Gone = config.GoneStage(r, known["Deals"].Pipelines)
 		}
 		if c.QueryParam("call") != "" {
 			tryRules(&v, routing.Decide(set, facts))
@@ -193,7 +193,7 @@ func (s *Server) ruleForm(c echo.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if gone := goneStage(r, known["Deals"].Pipelines); gone != "" {
+	if gone := config.GoneStage(r, known["Deals"].Pipelines); gone != "" {
 		v.Problems = page.Problems{"stage": gone}
 	}
 	if id != "" {
