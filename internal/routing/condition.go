@@ -228,7 +228,7 @@ func (e *evaluation) said(c Condition) (bool, string, []Quote) {
 		if q.Negated == "" {
 			counts = append(counts, "“"+q.Phrase+"”")
 		} else {
-			turned = append(turned, "“"+q.Phrase+"” after “"+q.Negated+"”")
+			turned = append(turned, "“"+q.Phrase+"” by “"+q.Negated+"”")
 		}
 	}
 	where := "in the caller's " + plural(s.sentences, "sentence")

@@ -193,7 +193,7 @@ func TestTheTraceSaysWhyInWords(t *testing.T) {
 		t.Errorf("runner-up: %q", d.Trace.RunnerUp)
 	}
 	buying := d.Trace.Rules[3].Check.Of[1]
-	if buying.Pass || !strings.Contains(buying.Saw, "only negated: “quote” after “not”") || len(buying.Quotes) == 0 {
+	if buying.Pass || !strings.Contains(buying.Saw, "only negated: “quote” by “not”") || len(buying.Quotes) == 0 {
 		t.Errorf("%+v", buying)
 	}
 	if caller := d.Trace.Rules[3].Check.Of[0]; !caller.Pass || caller.Saw != "a Contact: Sarah Johnson" || caller.Sentence != "the caller is a known Contact" {

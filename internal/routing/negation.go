@@ -152,7 +152,7 @@ func welcomes(after []string) bool {
 // which is a way to ask for it. "I don't have a leak" has none and asks for none; "I don't have a quote yet" does.
 func lacks(after, then []string) bool {
 	for i, w := range after[:min(len(after), 3)] {
-		if !lackVerbs[w] {
+		if !lackVerbs[w] || w == "se" && i+1 < len(after) && !known[after[i+1]] {
 			continue
 		}
 		if w != "have" || i+1 == len(after) || slices.Contains(then[:min(len(then), 2)], "yet") {
@@ -195,10 +195,12 @@ var (
 	// spanishRequests are verbs by which "no" at the start asks for something.
 	spanishRequests = set(`puede puedes pueden podria podrias podrian`)
 	breaks          = set(`but however although though because so then pero aunque porque sino`)
-	opinions        = set(`think believe suppose imagine guess creo pienso`)
-	reports         = set(`think believe suppose imagine guess say said mean know that if when until creo pienso que si cuando`)
-	subjects        = set(`i we i'd we'd`)
-	wants           = set(`want need just like would wanted really`)
-	spanishWants    = set(`quiero quisiera necesito queremos quisieramos necesitamos`)
-	needless        = set(`necessary needed required wanted necesario necesaria falta`)
+	// known are what "no sé" is said of; before a verb "se" is another word: "no se preocupe por el precio".
+	known        = set(`el la los las un una cual cuales cuanto cuantos que si como bien su sus nada de sobre exactamente todavia aun muy`)
+	opinions     = set(`think believe suppose imagine guess creo pienso`)
+	reports      = set(`think believe suppose imagine guess say said mean know that if when until creo pienso que si cuando`)
+	subjects     = set(`i we i'd we'd`)
+	wants        = set(`want need just like would wanted really`)
+	spanishWants = set(`quiero quisiera necesito queremos quisieramos necesitamos`)
+	needless     = set(`necessary needed required wanted necesario necesaria falta`)
 )

@@ -192,6 +192,8 @@ func TestANegationReachesAsFarAsItsSentenceMeans(t *testing.T) {
 		"no solo quiero un quote":                                "",
 		"don't bother looking I just need a quote":               "",
 		"don't worry we want a quote":                            "",
+		"no sé cuál es el quote":                                 "",
+		"no se preocupe por el quote":                            "no",
 		"no cuelgue necesito un quote":                           "",
 		"I don't think I need a quote":                           "don't",
 		"she didn't say I want a quote":                          "didn't",
