@@ -118,8 +118,8 @@ func forms(word string) []string {
 // unvaried are words whose s makes another word.
 var unvaried = set(`new good custom her our your their that what there here how who let`)
 
-// maxKept is how many phrases are kept compiled, in all lists together: some 40 MB. Past it all are compiled anew.
-const maxKept = 50_000
+// maxKept is how many phrases are kept compiled, in all lists together: 20 to 40 MB. Past it all are compiled anew.
+const maxKept = 30_000
 
 // books keeps the lists that were compiled, by what they hold: a set is read anew for each call, while its lists
 // seldom change and most tenants have the same.
