@@ -254,7 +254,7 @@ func (in *importer) field(m member) {
 		return
 	}
 	in.seen[m.name] = true
-	for _, l := range append(Linked(in.Module), [2]string{"$se_module", "the kind of record it is about"}) {
+	for _, l := range append(Linked(in.Module), [2]string{"$se_module", "the kind of record it is about"}, [2]string{tagField, "what the rule says"}) {
 		if l[0] == m.name {
 			in.say("%s was left out: Hookline sets it itself, to %s.", m.name, l[1])
 			return

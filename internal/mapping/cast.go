@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/mail"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -125,8 +126,18 @@ func cast(f zoho.Field, row Row, v any, env environment) castResult {
 	if unwritable[f.Type] {
 		return left("a field of this kind cannot be written.")
 	}
+	if f.APIName == "Call_Duration" {
+		if n, ok := v.(float64); ok && n >= 0 && n < 1e7 {
+			text = clock(time.Duration(n) * time.Second)
+		}
+		if !minutesAndSeconds.MatchString(text) {
+			return left("“%s” is no length of a call such as 04:05 and was left out.", cut(text, 60))
+		}
+	}
 	return limited(f, text)
 }
+
+var minutesAndSeconds = regexp.MustCompile(`^[0-9]{1,6}:[0-5][0-9]$`)
 
 // oneLine puts single spaces for the line breaks, tabs and control characters of a text.
 func oneLine(text string) string {

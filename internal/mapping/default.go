@@ -53,10 +53,13 @@ var linked = map[string]map[string]bool{
 	"Notes":    {"Parent_Id": true},
 }
 
+// filled reports whether an action fills a field of a module itself.
+func filled(module, name string) bool { return linked[module][name] || name == tagField }
+
 // reserved are fields of every record that are Zoho's own. A row may name one only where the organisation's list of fields
 // lets it be written.
 var reserved = map[string]bool{
-	"id": true, "Owner": true, "Created_By": true, "Created_Time": true, "Modified_By": true, "Modified_Time": true, "Last_Activity_Time": true, "Tag": true, "Layout": true,
+	"id": true, "Owner": true, "Created_By": true, "Created_Time": true, "Modified_By": true, "Modified_Time": true, "Last_Activity_Time": true, "Layout": true,
 }
 
 // Linked lists the fields of a module that an action fills itself, with the words the page shows.

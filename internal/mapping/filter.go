@@ -24,7 +24,7 @@ type filter struct {
 }
 
 // filters by name. It is filled by init because default's own apply reads it through render.
-var filters map[string]filter
+var filters map[string]*filter
 
 func init() {
 	onText := func(f func(string) string) func(any, []any, *scope) any {
@@ -35,7 +35,7 @@ func init() {
 			return f(textOf(v, s.env))
 		}
 	}
-	filters = map[string]filter{
+	filters = map[string]*filter{
 		"default": {1, maxArgs, `default: "text", other_variable`, "the first that is not empty", func(v any, args []any, _ *scope) any {
 			for _, a := range args {
 				if !isEmpty(v) {

@@ -79,6 +79,9 @@ func notOffered(module string, f zoho.Field) string {
 			return "Hookline fills it: " + l[1] + "."
 		}
 	}
+	if f.APIName == tagField {
+		return "A rule sets tags."
+	}
 	switch f.Type {
 	case "subform":
 		return "A table inside the record. A call has no rows for it."

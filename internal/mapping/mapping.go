@@ -97,6 +97,7 @@ type Problem struct {
 	Slot     string   `json:"slot,omitempty"`
 	Sentence string   `json:"sentence"`          // what is wrong and the way out
 	Allowed  []string `json:"allowed,omitempty"` // the values that Zoho takes, where there is a list
+	Offer    string   `json:"offer,omitempty"`   // a row's value that mends it
 	Blocking bool     `json:"blocking"`          // without mending it the record cannot be written
 	Changed  bool     `json:"changed,omitempty"` // Zoho was otherwise when it was last looked at
 }

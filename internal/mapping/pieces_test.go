@@ -267,7 +267,7 @@ func TestAFieldIsProposedWhatItMostLikelyWants(t *testing.T) {
 			if source == "" {
 				continue
 			}
-			for _, p := range checkValue(module, Row{Field: f.APIName, Value: source, AddToList: true}, f) {
+			for _, p := range checkValue(module, Row{Field: f.APIName, Value: source, AddToList: true}, f, md) {
 				if p.Blocking {
 					t.Errorf("what is suggested for %s is refused: %+v", f.APIName, p)
 				}

@@ -165,7 +165,7 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 			r.tell(d, told{row: row, fate: Unknown})
 			continue
 		}
-		if !f.Visible || f.ReadOnly || !writable(f) || linked[d.Module][row.Field] {
+		if !f.Visible || f.ReadOnly || !writable(f) || filled(d.Module, row.Field) {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: Zoho lets nobody write this field, so it is not sent.", f.Label))
 			r.tell(d, told{row: row, fate: ReadOnly})
 			continue

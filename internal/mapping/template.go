@@ -16,6 +16,7 @@ const (
 	maxFilters      = 16       // in one chain
 	maxArgs         = 201      // of one filter: a hundred pairs and what is left
 	maxValue        = 64 << 10 // characters of any value, and of the output
+	maxWork         = 4 << 20  // bytes that a render may read and write
 )
 
 // Template is a parsed value of a mapping row: text with placeholders, {{ path | filter: argument }}.
@@ -39,13 +40,12 @@ type expression struct {
 type operand struct {
 	path     string
 	constant any // string or float64 when path is empty
-	at       int
 }
 
 type step struct {
-	name string
-	args []operand
-	at   int
+	name   string
+	filter *filter
+	args   []operand
 }
 
 // SyntaxError is what is wrong with a template and where, in characters from 1.
@@ -141,7 +141,7 @@ func (p *parser) placeholder() (*expression, error) {
 		case !known:
 			return nil, p.fail(at, "There is no filter named %q.", name)
 		}
-		c := step{name: name, at: at}
+		c := step{name: name, filter: f}
 		if p.take(":") {
 			for {
 				arg, err := p.operand()
@@ -187,7 +187,7 @@ func (p *parser) operand() (operand, error) {
 			return operand{}, p.fail(at, "%q is no number.", p.source[at:end])
 		}
 		p.pos = end
-		return operand{constant: n, at: at}, nil
+		return operand{constant: n}, nil
 	}
 	path := p.name()
 	if path == "" {
@@ -201,7 +201,7 @@ func (p *parser) operand() (operand, error) {
 		}
 		path += "." + next
 	}
-	return operand{path: path, at: at}, nil
+	return operand{path: path}, nil
 }
 
 // quoted reads a text up to the closing quote; a quote within is written twice.
@@ -217,7 +217,7 @@ func (p *parser) quoted(quote byte) (operand, error) {
 		if doubled := end+1 < len(p.source) && p.source[end+1] == quote; !doubled {
 			p.pos = end + 1
 			text.WriteString(p.source[from:end])
-			return operand{constant: text.String(), at: at}, nil
+			return operand{constant: text.String()}, nil
 		}
 		text.WriteString(p.source[from : end+1])
 		from = end + 2
@@ -279,6 +279,23 @@ type scope struct {
 	lookup func(path string) any
 	env    environment
 	notes  []string
+	work   int // bytes read and written
+}
+
+// spend counts a value as work, and is false when the render has done all that it may.
+func (s *scope) spend(v any) bool {
+	if s.work > maxWork {
+		return false
+	}
+	s.work += 16
+	if text, ok := v.(string); ok {
+		s.work += len(text)
+	}
+	if s.work > maxWork {
+		s.note("The value takes too much work and was left out. Use fewer helpers.")
+		return false
+	}
+	return true
 }
 
 func (s *scope) note(format string, args ...any) {
@@ -315,13 +332,29 @@ func (t *Template) render(s *scope) any {
 }
 
 func (e *expression) value(s *scope) any {
-	v := bound(e.head.value(s))
-	for _, c := range e.filters {
-		args := make([]any, len(c.args))
-		for i, a := range c.args {
-			args[i] = bound(a.value(s))
+	return e.apply(e.head.value(s), e.filters, s)
+}
+
+// apply puts a value through filters.
+func (e *expression) apply(v any, through []step, s *scope) any {
+	v = bound(v)
+	var args []any
+	for _, c := range through {
+		args = args[:0]
+		for _, a := range c.args {
+			arg := bound(a.value(s))
+			if !s.spend(arg) {
+				return nil
+			}
+			args = append(args, arg)
 		}
-		v = bound(filters[c.name].apply(v, args, s))
+		if !s.spend(v) {
+			return nil
+		}
+		v = bound(c.filter.apply(v, args, s))
+	}
+	if !s.spend(v) {
+		return nil
 	}
 	return v
 }
@@ -329,6 +362,9 @@ func (e *expression) value(s *scope) any {
 func (o operand) value(s *scope) any {
 	if o.path == "" {
 		return o.constant
+	}
+	if s.work > maxWork {
+		return nil
 	}
 	return s.lookup(o.path)
 }
