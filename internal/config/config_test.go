@@ -192,6 +192,9 @@ func TestTwoEditorsLoseNothing(t *testing.T) {
 	if !errors.As(err, &c) || c.By != "bob and ann" || len(c.Clashes) != 1 || !strings.Contains(c.Clashes[0].Mine, "Caller") || !strings.Contains(c.Clashes[0].Theirs, "{{ last_name }}") {
 		t.Errorf("%v %+v", err, c)
 	}
+	if c != nil && (c.Clashes[0].Of != config.OfMapping || c.Clashes[0].ID != "Leads" || c.Clashes[0].Field == "") {
+		t.Errorf("the clash does not say where: %+v", c.Clashes[0])
+	}
 	if after := d.draft(); !reflect.DeepEqual(before, after) {
 		t.Error("a conflict changed the draft")
 	}

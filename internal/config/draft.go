@@ -123,7 +123,7 @@ func EditDraft(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, on int
 	if on != now.Revision {
 		var clashes []Clash
 		if merged, clashes = merge(base, mine, now.Set); len(clashes) > 0 {
-			return Draft{}, conflict(ctx, tx, t, on, clashes)
+			return Draft{}, conflict(ctx, tx, t, on, now, merged, clashes)
 		}
 	}
 	return store(ctx, tx, t, actor, now, merged, what)

@@ -18,6 +18,9 @@ import (
 
 // Clash is a rule, phrase list or mapping row that two people changed differently.
 type Clash struct {
+	Of     string // OfRule, OfPhrases or OfMapping
+	ID     string // of the rule, name of the list, or the module
+	Field  string // of a mapping: the field's api_name
 	What   string // "The rule “Spam”", "Leads: Description"
 	Mine   string // in words; empty: deleted
 	Theirs string
@@ -27,6 +30,8 @@ type Clash struct {
 type Conflict struct {
 	By      string // who
 	Clashes []Clash
+	Now     int // the draft's revision, with theirs in it
+	Merged  Set // what both have made, with mine where they clash: to go on with, on revision Now
 }
 
 func (c *Conflict) Error() string {
@@ -38,7 +43,7 @@ func (c *Conflict) Error() string {
 }
 
 // conflict is the fault for people, with the clashes in it.
-func conflict(ctx context.Context, tx pgx.Tx, t tenant.ID, on int, clashes []Clash) error {
+func conflict(ctx context.Context, tx pgx.Tx, t tenant.ID, on int, now Draft, merged Set, clashes []Clash) error {
 	edits, err := Edits(ctx, tx, t, on, keptEdits)
 	if err != nil {
 		return err
@@ -49,13 +54,13 @@ func conflict(ctx context.Context, tx pgx.Tx, t tenant.ID, on int, clashes []Cla
 			who = append(who, e.By)
 		}
 	}
-	c := &Conflict{By: strings.Join(who, " and "), Clashes: clashes}
+	c := &Conflict{By: strings.Join(who, " and "), Clashes: clashes, Now: now.Revision, Merged: merged}
 	return fault.Wrap(fault.Conflict, c, fmt.Sprintf(
 		"%s changed the same while you were editing: %s. Nothing of theirs was overwritten and nothing of yours is lost: compare the two, then save again.", c.By, clashes[0].What))
 }
 
-// merge puts what mine changed on base into theirs. What both changed differently is given as clashes; the set is of
-// use only without any.
+// merge puts what mine changed on base into theirs. What both changed differently is given as clashes; the set
+// has mine there.
 func merge(base, mine, theirs Set) (Set, []Clash) {
 	m := &merger{}
 	var out Set
@@ -101,8 +106,10 @@ func mergeLists[T any](m *merger, base, mine, theirs []T, key func(T) string, bo
 				return merged, true
 			}
 			m.clashes = append(m.clashes, clash(a, z))
+			z = a
 		default: // one deleted what the other changed, or both added the same
 			m.clashes = append(m.clashes, clash(a, z))
+			z = a
 		}
 		if z == nil {
 			var none T
@@ -197,35 +204,40 @@ func mergeTexts(base, mine, theirs []string) []string {
 }
 
 func ruleClash(mine, theirs *routing.Rule, ours, others Set) Clash {
-	c := Clash{}
+	c := Clash{Of: OfRule}
 	if mine != nil {
+		c.ID = mine.ID
 		c.What, c.Mine = "the rule “"+mine.Name+"”", sentence(*mine, ours.Rules)
 	}
 	if theirs != nil {
+		c.ID = theirs.ID
 		c.What, c.Theirs = "the rule “"+theirs.Name+"”", sentence(*theirs, others.Rules)
 	}
 	return c
 }
 
 func phraseClash(mine, theirs *routing.PhraseList) Clash {
-	c := Clash{}
+	c := Clash{Of: OfPhrases}
 	if mine != nil {
+		c.ID = mine.Name
 		c.What, c.Mine = "the "+mine.Label, strings.Join(mine.Phrases, ", ")
 	}
 	if theirs != nil {
+		c.ID = theirs.Name
 		c.What, c.Theirs = "the "+theirs.Label, strings.Join(theirs.Phrases, ", ")
 	}
 	return c
 }
 
 func rowClash(module string, mine, theirs *mapping.Row) Clash {
-	c := Clash{}
+	c := Clash{Of: OfMapping, ID: module}
 	if mine != nil {
-		c.What, c.Mine = module+": "+fieldName(mine.Field), rowSentence(*mine)
+		c.Field, c.Mine = mine.Field, rowSentence(*mine)
 	}
 	if theirs != nil {
-		c.What, c.Theirs = module+": "+fieldName(theirs.Field), rowSentence(*theirs)
+		c.Field, c.Theirs = theirs.Field, rowSentence(*theirs)
 	}
+	c.What = module + ": " + fieldName(c.Field)
 	return c
 }
 

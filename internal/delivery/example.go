@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,16 +25,22 @@ type Example struct {
 	Outcome  string
 }
 
-// Examples lists the newest decided calls, at most limit.
-func Examples(ctx context.Context, tx pgx.Tx, t tenant.ID, limit int) ([]Example, error) {
+// Examples lists the newest decided calls that q may mean, at most limit. It is read as the log's search reads it; empty
+// means all.
+func Examples(ctx context.Context, tx pgx.Tx, t tenant.Tenant, q string, limit int) ([]Example, error) {
+	found, searching, err := search(ctx, tx, t, strings.TrimSpace(q))
+	if err != nil {
+		return nil, err
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT c.id, c.received_at, c.name, c.caller_key, c.outcome
 		  FROM calls c
 		 WHERE c.tenant_id = @tenant
+		   AND (NOT @searching OR c.id = ANY(@found))
 		   AND EXISTS (SELECT FROM decisions d WHERE d.tenant_id = c.tenant_id AND d.call_id = c.id)
 		 ORDER BY c.received_at DESC, c.id DESC
 		 LIMIT @limit`,
-		pgx.StrictNamedArgs{"tenant": t.UUID(), "limit": limit})
+		pgx.StrictNamedArgs{"tenant": t.ID.UUID(), "searching": searching, "found": found, "limit": limit})
 	if err != nil {
 		return nil, fmt.Errorf("listing calls to try on: %w", err)
 	}

@@ -143,6 +143,17 @@ func (p Preset) Call(now time.Time) call.Call {
 	return c
 }
 
+// Deal is the name of the open Deal that the preset's person has; empty when there is none.
+func (p Preset) Deal() string {
+	if p.person == nil {
+		return ""
+	}
+	return p.person.deal
+}
+
+// Known reports whether the preset's caller is a Contact.
+func (p Preset) Known() bool { return p.person != nil }
+
 func talk(c *call.Call, lines ...string) {
 	for i, line := range lines {
 		role := call.Agent
