@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,11 +88,16 @@ func jsonSentence(err error) string {
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
+// Unsound is the cause of the Invalid fault when rules cannot be kept even in a draft.
+type Unsound struct{ Problems []routing.Problem }
+
+func (u *Unsound) Error() string { return fmt.Sprintf("%d problems of rules", len(u.Problems)) }
+
 // sound reports what keeps a configuration from being kept even as a draft.
 func (s Set) sound() error {
 	problems := s.Rules.Check()
 	if len(problems) == 0 {
-		return nil
+		return s.soundRows()
 	}
 	names := map[string]string{}
 	for _, r := range s.Rules.Rules {
@@ -103,7 +110,28 @@ func (s Set) sound() error {
 		}
 		sentences = append(sentences, p.Sentence)
 	}
-	return fault.New(fault.Invalid, strings.Join(sentences, " "))
+	return fault.Wrap(fault.Invalid, &Unsound{problems}, strings.Join(sentences, " "))
+}
+
+// soundRows reports rows that stand twice or say nothing that a row can say. Whether Zoho takes what they write is
+// asked by Check.
+func (s Set) soundRows() error {
+	for _, module := range slices.Sorted(maps.Keys(s.Mappings.Modules)) {
+		rows, seen := s.Mappings.Modules[module], map[string]bool{}
+		for i, r := range rows {
+			where := fmt.Sprintf("mappings.%s[%d]", module, i)
+			switch {
+			case r.Field == "":
+				return fault.Field(where, module+": a row lacks the name of its field.")
+			case seen[r.Field]:
+				return fault.Field(where, module+": "+fieldName(r.Field)+" has two rows; one field gets one value.")
+			case !slices.Contains(mapping.Modes, r.Mode):
+				return fault.Field(where, fmt.Sprintf("%s: %s cannot be written in the mode %q. Modes are \"always\", \"append\", \"never\", or none.", module, fieldName(r.Field), r.Mode))
+			}
+			seen[r.Field] = true
+		}
+	}
+	return nil
 }
 
 // clone is a copy of which every part can be changed.
@@ -190,15 +218,16 @@ type Tested struct {
 	Failing int `json:"failing"` // that would fail under the draft and not under live
 }
 
-// Versions lists the newest versions first, at most limit.
-func Versions(ctx context.Context, tx pgx.Tx, t tenant.ID, limit int) ([]Version, error) {
+// Versions lists versions, newest first, at most limit. With before, it begins with the one before that number; 0
+// begins with the newest.
+func Versions(ctx context.Context, tx pgx.Tx, t tenant.ID, before, limit int) ([]Version, error) {
 	rows, _ := tx.Query(ctx, `
 		SELECT version AS number, why, changes, tested, created_by AS by, created_at AS at
 		FROM config_versions
-		WHERE tenant_id = @tenant
+		WHERE tenant_id = @tenant AND (@before = 0 OR version < @before)
 		ORDER BY version DESC
 		LIMIT @limit`,
-		pgx.StrictNamedArgs{"tenant": t.UUID(), "limit": limit})
+		pgx.StrictNamedArgs{"tenant": t.UUID(), "before": before, "limit": limit})
 	versions, err := pgx.CollectRows(rows, pgx.RowToStructByName[Version])
 	if err != nil {
 		return nil, fmt.Errorf("listing the versions of the configuration: %w", err)

@@ -126,7 +126,7 @@ func TestNothingIsLiveBeforeItIsPublished(t *testing.T) {
 		t.Errorf("nothing to publish: %v", err)
 	}
 	d.in(func(ctx context.Context, tx pgx.Tx) error {
-		versions, err := config.Versions(ctx, tx, d.tenant, 10)
+		versions, err := config.Versions(ctx, tx, d.tenant, 0, 10)
 		if len(versions) != 1 || versions[0].Why != "Summer" || versions[0].Tested == nil || versions[0].Tested.Changed != 2 || versions[0].By != "ann" {
 			t.Errorf("%+v", versions)
 		}

@@ -34,6 +34,9 @@ type Edit struct {
 // keptEdits is how many revisions of a tenant's draft are kept: a form that was made from an older one is refused.
 const keptEdits = 300
 
+// ErrStale is the cause of the Conflict when somebody has changed meanwhile what a person or program looked at.
+var ErrStale = errors.New("changed meanwhile")
+
 // ReadDraft is the draft as it stands; without changes it is the live version.
 func ReadDraft(ctx context.Context, tx pgx.Tx, t tenant.ID) (Draft, error) {
 	rows, _ := tx.Query(ctx, `
@@ -98,6 +101,17 @@ func Edits(ctx context.Context, tx pgx.Tx, t tenant.ID, since, limit int) ([]Edi
 	return edits, nil
 }
 
+// Unpublished are the edits that are not live yet, newest first; none when the draft is what is live.
+func Unpublished(ctx context.Context, tx pgx.Tx, t tenant.ID) ([]Edit, error) {
+	var live int // the newest revision that was what is live
+	err := tx.QueryRow(ctx, `SELECT coalesce(max(revision), 0) FROM draft_edits WHERE tenant_id = @tenant AND NOT open`,
+		pgx.StrictNamedArgs{"tenant": t.UUID()}).Scan(&live)
+	if err != nil {
+		return nil, fmt.Errorf("finding the first unpublished edit: %w", err)
+	}
+	return Edits(ctx, tx, t, live, keptEdits)
+}
+
 // Change makes something of a configuration that it may keep or alter, and says what in words.
 type Change func(*Set) (what string, err error)
 
@@ -137,7 +151,7 @@ func Replace(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, revision
 		return Draft{}, err
 	}
 	if revision != now.Revision {
-		return Draft{}, fault.Newf(fault.Conflict, "The draft was changed meanwhile: it stands at revision %d. Read it again, then repeat your change.", now.Revision)
+		return Draft{}, fault.Wrap(fault.Conflict, ErrStale, fmt.Sprintf("The draft was changed meanwhile: it stands at revision %d. Read it again, then repeat your change.", now.Revision))
 	}
 	return store(ctx, tx, t, actor, now, s, "Imported")
 }
@@ -150,7 +164,7 @@ func Undo(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, revision in
 		return Draft{}, err
 	}
 	if revision != now.Revision {
-		return Draft{}, fault.New(fault.Conflict, "The draft was changed meanwhile. Look at it again before you take something back.")
+		return Draft{}, fault.Wrap(fault.Conflict, ErrStale, "The draft was changed meanwhile. Look at it again before you take something back.")
 	}
 	var what string
 	var back *int // the revision before the last edit
@@ -186,7 +200,7 @@ func Discard(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, revision
 		return Draft{}, err
 	}
 	if revision != now.Revision {
-		return Draft{}, fault.New(fault.Conflict, "The draft was changed meanwhile. Look at it again before you discard it.")
+		return Draft{}, fault.Wrap(fault.Conflict, ErrStale, "The draft was changed meanwhile. Look at it again before you discard it.")
 	}
 	live, err := Live(ctx, tx, t)
 	if err != nil {

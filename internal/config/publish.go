@@ -29,6 +29,7 @@ type Publication struct {
 var (
 	ErrUntested = fmt.Errorf("no backtest of this draft was run")
 	ErrRefused  = fmt.Errorf("Zoho is known to refuse a part of this draft")
+	ErrNothing  = fmt.Errorf("it is live already")
 )
 
 const maxWhy = 500 // characters
@@ -45,9 +46,9 @@ func Publish(ctx context.Context, tx pgx.Tx, t tenant.ID, p Publication, md mapp
 	}
 	switch {
 	case p.Revision != now.Revision:
-		return Version{}, fault.New(fault.Conflict, "The draft was changed since you looked at it. Look at what is new, then publish.")
+		return Version{}, fault.Wrap(fault.Conflict, ErrStale, "The draft was changed since you looked at it. Look at what is new, then publish.")
 	case !now.Open:
-		return Version{}, fault.New(fault.Conflict, "There is nothing to publish: the draft is what is live already.")
+		return Version{}, fault.Wrap(fault.Conflict, ErrNothing, "There is nothing to publish: the draft is what is live already.")
 	case len([]rune(p.Why)) > maxWhy:
 		return Version{}, fault.Field("why", fmt.Sprintf("Say why in at most %d characters.", maxWhy))
 	}
@@ -83,9 +84,9 @@ func Rollback(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, live, t
 	}
 	switch {
 	case was.Version != live:
-		return Version{}, fault.Newf(fault.Conflict, "Version %d was published meanwhile. Look at the versions again.", was.Version)
+		return Version{}, fault.Wrap(fault.Conflict, ErrStale, fmt.Sprintf("Version %d was published meanwhile. Look at the versions again.", was.Version))
 	case same(was, old):
-		return Version{}, fault.New(fault.Conflict, "That is what is live already.")
+		return Version{}, fault.Wrap(fault.Conflict, ErrNothing, "That is what is live already.")
 	}
 	if err := agreed(old, md, despite); err != nil {
 		return Version{}, err

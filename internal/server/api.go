@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,33 +14,35 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/config"
 	"hookline/internal/fault"
 )
 
 // apiVersion is of the document, not of the program: it changes with what programs can rely on.
-const apiVersion = "1.0"
+const apiVersion = "1.1"
 
 // api serves /api/v1 in a chain of its own: a bearer key in place of a session. The OpenAPI document is made of the
 // same types that answer.
 func (s *Server) api() error {
 	s.echo.Group("/api/v1").GET("/openapi.json", s.openAPI)
 	group := s.echo.Group("/api/v1", bodyLimit, s.bearer)
-	config := huma.DefaultConfig("Hookline", apiVersion)
-	config.DocsPath, config.SchemasPath, config.OpenAPIPath, config.CreateHooks = "", "", "", nil // no page that loads scripts from elsewhere
-	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
+	settings := huma.DefaultConfig("Hookline", apiVersion)
+	settings.DocsPath, settings.SchemasPath, settings.OpenAPIPath, settings.CreateHooks = "", "", "", nil // no page that loads scripts from elsewhere
+	settings.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
 		return strings.TrimPrefix(huma.DefaultSchemaNamer(t, hint), "Api") // apiTurn is a Turn to programs
 	})
-	config.Info.Description = "Calls, what became of them in Zoho CRM, and how the link to Zoho stands."
-	config.Servers = []*huma.Server{{URL: s.BaseURL + "/api/v1"}}
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+	settings.Info.Description = "Calls, what became of them in Zoho CRM, how the link to Zoho stands, and the rules and mappings that decide it."
+	settings.Servers = []*huma.Server{{URL: s.BaseURL + "/api/v1"}}
+	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", BearerFormat: "hk_…", Description: "An API key of the workspace, made under Settings."},
 	}
-	api := humaecho.NewWithGroup(s.echo, group, config)
-	operate(s, api, "list-calls", http.MethodGet, "/calls", "The calls of the workspace, newest first", account.See, http.StatusOK, s.apiCalls)
-	operate(s, api, "show-call", http.MethodGet, "/calls/{id}", "One call with its match, decision, deliveries, attempts and timings", account.See, http.StatusOK, s.apiCall)
-	operate(s, api, "replay-call", http.MethodPost, "/calls/{id}/replay", "Send a call through again; what stands in Zoho is kept", account.Operate, http.StatusAccepted, s.apiReplay)
-	operate(s, api, "show-connection", http.MethodGet, "/connection", "The link to Zoho, its credits, and the lane", account.See, http.StatusOK, s.apiConnection)
-	operate(s, api, "show-stats", http.MethodGet, "/stats", "How many calls stand where", account.See, http.StatusOK, s.apiStats)
+	api := humaecho.NewWithGroup(s.echo, group, settings)
+	operate(s, api, "list-calls", http.MethodGet, "/calls", "The calls of the workspace, newest first", account.See, http.StatusOK, s.apiCalls, words{})
+	operate(s, api, "show-call", http.MethodGet, "/calls/{id}", "One call with its match, decision, deliveries, attempts and timings", account.See, http.StatusOK, s.apiCall, words{})
+	operate(s, api, "replay-call", http.MethodPost, "/calls/{id}/replay", "Send a call through again; what stands in Zoho is kept", account.Operate, http.StatusAccepted, s.apiReplay, words{})
+	operate(s, api, "show-connection", http.MethodGet, "/connection", "The link to Zoho, its credits, and the lane", account.See, http.StatusOK, s.apiConnection, words{})
+	operate(s, api, "show-stats", http.MethodGet, "/stats", "How many calls stand where", account.See, http.StatusOK, s.apiStats, words{})
+	s.configAPI(api)
 	document, err := json.Marshal(api.OpenAPI())
 	s.document = document
 	return err
@@ -80,12 +84,31 @@ func (s *Server) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// words are what the document tells of an operation beyond its types.
+type words struct {
+	more    string         // than the summary
+	answers map[int]string // what a status means here
+	example any            // of the answer
+	takes   *ConfigDocument   // the operation reads such a document by itself
+}
+
 // operate adds one operation: it checks the right of the key and turns faults into problems.
-func operate[In, Out any](s *Server, api huma.API, id, method, path, summary string, needs account.Action, status int, do func(context.Context, account.Holder, *In) (*Out, error)) {
-	huma.Register(api, huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status, Security: []map[string][]string{{"key": {}}},
-		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
-	}, func(ctx context.Context, in *In) (*Out, error) {
+func operate[In, Out any](s *Server, api huma.API, id, method, path, summary string, needs account.Action, status int, do func(context.Context, account.Holder, *In) (*Out, error), tell words) {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Description: tell.more, DefaultStatus: status, Security: []map[string][]string{{"key": {}}},
+		Errors:    []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Responses: map[string]*huma.Response{},
+	}
+	for code := range tell.answers {
+		if code >= http.StatusBadRequest {
+			op.Errors = append(op.Errors, code)
+		}
+	}
+	if tell.takes != nil {
+		op.SkipValidateBody, op.Errors = true, append(op.Errors, http.StatusBadRequest)
+		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{}}
+	}
+	huma.Register(api, op, func(ctx context.Context, in *In) (*Out, error) {
 		who := ctx.Value(callerKey{}).(*caller)
 		if !who.Role.Can(needs) {
 			return nil, problem(who, fault.New(fault.Forbidden, "This key's role, "+strings.ToLower(who.Role.Name())+", does not allow this."))
@@ -96,12 +119,63 @@ func operate[In, Out any](s *Server, api huma.API, id, method, path, summary str
 		}
 		return out, nil
 	})
+	tell.into(&op, api.OpenAPI().Components.Schemas)
+}
+
+// into completes what was derived from an operation's types.
+func (w words) into(op *huma.Operation, schemas huma.Registry) {
+	for code, meaning := range w.answers {
+		if r := op.Responses[strconv.Itoa(code)]; r != nil {
+			r.Description = meaning
+		} else {
+			op.Responses[strconv.Itoa(code)] = &huma.Response{Description: meaning}
+		}
+	}
+	if w.example != nil {
+		op.Responses[strconv.Itoa(op.DefaultStatus)].Content["application/json"].Example = w.example
+	}
+	if w.takes != nil {
+		*op.RequestBody = huma.RequestBody{Required: true, Description: "The whole document, at most 1 MiB. Modules that it leaves out get their default rows; keys that are not known are refused.",
+			Content: map[string]*huma.MediaType{"application/json": {Schema: huma.SchemaFromType(schemas, reflect.TypeFor[ConfigDocument]()), Example: w.takes}}}
+	}
+}
+
+// problemTypes are the refusals that programs can tell apart, by the cause that a fault carries.
+var problemTypes = []struct {
+	cause error
+	name  string
+}{
+	{config.ErrStale, "urn:hookline:stale"},
+	{config.ErrUntested, "urn:hookline:untested"},
+	{config.ErrRefused, "urn:hookline:zoho-refuses"},
+	{config.ErrNothing, "urn:hookline:nothing-to-publish"},
+	{errNoIfMatch, "urn:hookline:if-match-missing"},
 }
 
 // problem is an error as RFC 9457 tells it: the sentence that a fault carries, or what its status means.
 func problem(who *caller, err error) error {
+	if notModified, ok := errors.AsType[huma.HeadersError](err); ok {
+		return notModified
+	}
 	who.cause = err
 	status := statusOf(err)
-	p := problemOf(status, fault.SentenceOf(err))
-	return &huma.ErrorModel{Status: status, Title: p.Title, Detail: p.Text}
+	if errors.Is(err, config.ErrStale) || errors.Is(err, errNoIfMatch) {
+		status = http.StatusPreconditionFailed
+	}
+	said := problemOf(status, fault.SentenceOf(err))
+	p := &huma.ErrorModel{Status: status, Title: said.Title, Detail: said.Text}
+	for _, t := range problemTypes {
+		if errors.Is(err, t.cause) {
+			p.Type = t.name
+		}
+	}
+	if field := fault.FieldOf(err); field != "" {
+		p.Errors = append(p.Errors, &huma.ErrorDetail{Message: said.Text, Location: "body." + field})
+	}
+	if u, ok := errors.AsType[*config.Unsound](err); ok {
+		for _, one := range u.Problems {
+			p.Errors = append(p.Errors, &huma.ErrorDetail{Message: one.Sentence, Location: "body.rules", Value: one.Rule})
+		}
+	}
+	return p
 }

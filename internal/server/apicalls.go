@@ -292,7 +292,7 @@ func (s *Server) apiReplay(ctx context.Context, h account.Holder, in *apiReplayI
 	if in.Body != nil && in.Body.Config != "" {
 		config = in.Body.Config
 	}
-	did, err := s.sendAgain(ctx, h.Tenant, []call.ID{id}, config, "key "+h.Name)
+	did, err := s.sendAgain(ctx, h.Tenant, []call.ID{id}, config, actor(h))
 	switch {
 	case err != nil:
 		return nil, err

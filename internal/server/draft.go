@@ -62,7 +62,7 @@ func formRevision(c echo.Context) (int, error) {
 func (s *Server) draftBar(c echo.Context, tx pgx.Tx, d config.Draft) (page.DraftBar, error) {
 	m := memberOf(c)
 	v := page.DraftBar{Live: "What is live is what every workspace starts with.", Open: d.Open, Revision: d.Revision, Undoable: d.Undoable, Edits: m.Can(account.Configure)}
-	versions, err := config.Versions(ctx(c), tx, m.Tenant.ID, 1)
+	versions, err := config.Versions(ctx(c), tx, m.Tenant.ID, 0, 1)
 	if err != nil {
 		return v, err
 	}
@@ -188,7 +188,7 @@ func (s *Server) showVersions(c echo.Context, status int, asks *ui.DialogProps) 
 	m := memberOf(c)
 	v := page.VersionsView{Frame: s.frame(c, "Versions", "rules"), Edits: m.Can(account.Configure), Asks: asks}
 	err := s.inTenant(c, func(tx pgx.Tx) error {
-		versions, err := config.Versions(ctx(c), tx, m.Tenant.ID, 100)
+		versions, err := config.Versions(ctx(c), tx, m.Tenant.ID, 0, 100)
 		for _, one := range versions {
 			row := page.VersionRow{Number: one.Number, Name: versionName(one.Number), By: one.By, Why: one.Why, Changes: one.Changes, When: moment(one.At, s.Now(), m.Tenant.Zone)}
 			if t := one.Tested; t != nil {

@@ -143,7 +143,7 @@ func problemOf(status int, sentence string) page.ProblemView {
 		p.Title, p.Text = "Not signed in", "Sign in and try again."
 	case http.StatusUnprocessableEntity, http.StatusBadRequest:
 		p.Title, p.Text = "That did not work", "The form could not be read. Go back and try again."
-	case http.StatusConflict:
+	case http.StatusConflict, http.StatusPreconditionFailed:
 		p.Title, p.Text = "Something changed meanwhile", "Go back, reload the page and try again."
 	case http.StatusRequestEntityTooLarge:
 		p.Title, p.Text = "Too large", "What was sent is larger than a form may be."

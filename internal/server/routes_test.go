@@ -32,6 +32,14 @@ var expectations = map[string]string{
 	"GET /api/v1/connection":        "program",
 	"GET /api/v1/stats":             "program",
 
+	"GET /api/v1/draft":                     "program",
+	"PUT /api/v1/draft":                     "program",
+	"GET /api/v1/draft/changes":             "program",
+	"POST /api/v1/publish":                  "program",
+	"GET /api/v1/versions":                  "program",
+	"GET /api/v1/versions/:number":          "program",
+	"POST /api/v1/versions/:number/restore": "program",
+
 	"GET /":               "anyone",
 	"HEAD /":              "anyone",
 	"GET /welcome":        "anyone",
