@@ -28,7 +28,7 @@ const cutMarker = "\n[Cut here: the field is full. The whole text is in Hookline
 
 // cast brings a value to the type of the field (Zoho's API, "Fields metadata" and "Insert records"). What cannot be
 // brought to it is left out with a note, so that one odd value does not keep the record from being written.
-func cast(f zoho.Field, row Row, v any, env environment) castResult {
+func cast(f zoho.Field, row Row, v any, env *environment) castResult {
 	if isEmpty(v) {
 		return castResult{}
 	}
@@ -155,7 +155,7 @@ func oneLine(text string) string {
 	return strings.Join(kept, " ")
 }
 
-func numeric(v any, env environment) (float64, bool) {
+func numeric(v any, env *environment) (float64, bool) {
 	n, ok := asNumber(v, nil, &scope{env: env}).(float64)
 	return n, ok && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
@@ -186,7 +186,7 @@ func lengthOf(kind string) int {
 	return 255
 }
 
-func castMany(f zoho.Field, row Row, v any, env environment) castResult {
+func castMany(f zoho.Field, row Row, v any, env *environment) castResult {
 	var items []string
 	if list, ok := v.([]any); ok {
 		for _, i := range list {
@@ -223,9 +223,9 @@ func castMany(f zoho.Field, row Row, v any, env environment) castResult {
 
 // pickOf finds the picklist value that a text means, by value or label, without case.
 func pickOf(f zoho.Field, text string) (string, bool) {
-	for _, p := range f.Picklist {
-		if p.Value == text {
-			return p.Value, true
+	for i := range f.Picklist {
+		if f.Picklist[i].Value == text {
+			return text, true
 		}
 	}
 	for _, p := range f.Picklist {

@@ -238,7 +238,7 @@ func (t *Template) outcomes() []outcome {
 	}
 	e := t.parts[0].expr
 	var out []outcome
-	s := &scope{lookup: func(string) any { return nil }, env: environment{now: time.Now()}}
+	s := &scope{lookup: func(string) any { return nil }, env: &environment{now: time.Now()}}
 	add := func(v any, from int, typed bool) {
 		for _, later := range e.filters[from:] {
 			if later.name != "default" && slices.ContainsFunc(later.args, func(o operand) bool { return o.path != "" }) {
@@ -277,7 +277,7 @@ func (t *Template) outcomes() []outcome {
 
 // checkConstant casts a value that is known.
 func checkConstant(module string, row Row, f zoho.Field, o outcome) *Problem {
-	env := environment{now: time.Now()}
+	env := &environment{now: time.Now()}
 	text := strings.TrimSpace(textOf(o.value, env))
 	p := Problem{Module: module, Field: row.Field, Blocking: o.typed}
 	if text == "" {

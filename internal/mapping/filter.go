@@ -93,7 +93,7 @@ func init() {
 			return n * m
 		}},
 		"date":              {0, 2, `date: "D MMMM YYYY"`, "a date in a form of your own: YYYY, MM, MMM, MMMM, DD, D, ddd, dddd, HH, h, mm, ss, A", formatDate},
-		"add_days":          {1, 1, "add_days: 30", "so many days later", shift(func(t time.Time, n int, _ environment) time.Time { return t.AddDate(0, 0, n) })},
+		"add_days":          {1, 1, "add_days: 30", "so many days later", shift(func(t time.Time, n int, _ *environment) time.Time { return t.AddDate(0, 0, n) })},
 		"add_business_days": {1, 1, "add_business_days: 3", "so many days later, counting only days on which you are open", shift(businessDays)},
 		"or_in_days": {1, 1, "or_in_days: 30", "if empty, the day so many days after the call", func(v any, args []any, s *scope) any {
 			if !isEmpty(v) {
@@ -166,7 +166,7 @@ func isEmpty(v any) bool {
 }
 
 // textOf writes a value as text.
-func textOf(v any, env environment) string {
+func textOf(v any, env *environment) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -190,7 +190,7 @@ func textOf(v any, env environment) string {
 }
 
 // joined writes a list, or the values of an object with their names, as one text no longer than a value may be.
-func joined(v any, with string, env environment) string {
+func joined(v any, with string, env *environment) string {
 	var b strings.Builder
 	add := func(s string) {
 		if s == "" || b.Len() > maxValue {
@@ -325,7 +325,7 @@ func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 type day time.Time
 
 // asTime reads a moment or a date of a value.
-func asTime(v any, env environment) (at time.Time, dateOnly, ok bool) {
+func asTime(v any, env *environment) (at time.Time, dateOnly, ok bool) {
 	switch v := v.(type) {
 	case time.Time:
 		return v, false, !v.IsZero()
@@ -401,7 +401,7 @@ var dateTokens = strings.NewReplacer(
 	"HH", "15", "hh", "03", "mm", "04", "ss", "05", "D", "2", "M", "1", "h", "3", "A", "PM",
 )
 
-func shift(by func(time.Time, int, environment) time.Time) func(any, []any, *scope) any {
+func shift(by func(time.Time, int, *environment) time.Time) func(any, []any, *scope) any {
 	return func(v any, args []any, s *scope) any {
 		t, dateOnly, ok := asTime(v, s.env)
 		if !ok {
@@ -416,7 +416,7 @@ func shift(by func(time.Time, int, environment) time.Time) func(any, []any, *sco
 }
 
 // businessDays counts the days on which the tenant is open, without holidays; Monday to Friday where that is not known.
-func businessDays(t time.Time, n int, env environment) time.Time {
+func businessDays(t time.Time, n int, env *environment) time.Time {
 	var open [7]bool
 	for _, d := range env.facts.Weekdays {
 		open[((d%7)+7)%7] = true

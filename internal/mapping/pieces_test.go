@@ -122,7 +122,7 @@ func TestAnyPiecesCanBeWrittenAndReadAgain(t *testing.T) {
 			}
 			want.WriteString(p.Text)
 		}
-		if got := textOf(renderedWith(tpl, f), environment{}); got != want.String() {
+		if got := textOf(renderedWith(tpl, f), &environment{}); got != want.String() {
 			rt.Fatalf("text %q became %q", want.String(), got)
 		}
 	})

@@ -48,10 +48,20 @@ func (r *renderer) decision(d routing.Decision) ([]Draft, []Problem) {
 }
 
 type renderer struct {
-	env   environment
+	env   *environment
 	set   Set
-	spilt string            // what did not fit into the record that was rendered last
+	spilt string // what did not fit into the record that was rendered last
+	sees  scope
 	told  map[string][]told // by slot, what became of each row's value; nil outside of a preview
+}
+
+// scope is what one row's template sees. It is the renderer's own, used again for each row.
+func (r *renderer) scope() *scope {
+	if r.sees.env == nil {
+		r.sees = scope{lookup: r.env.lookup, env: r.env}
+	}
+	r.sees.notes, r.sees.work = nil, 0
+	return &r.sees
 }
 
 func newRenderer(set Set, f routing.Facts, md Metadata) *renderer {
@@ -142,7 +152,8 @@ func (d *Draft) link(field string, t *routing.Target) {
 // create renders a new record of the module.
 func (r *renderer) create(slot, module string, link func(*Draft)) (Draft, []Problem) {
 	md := r.env.metadata.of(module)
-	d := Draft{Slot: slot, Module: module, Action: Create, Fields: map[string]any{}, Marker: markerOf(md)}
+	n := len(r.set.Modules[module]) + 4 // the links, the owner and the tags
+	d := Draft{Slot: slot, Module: module, Action: Create, Fields: make(map[string]any, n), Keys: make([]string, 0, n), Marker: markerOf(md)}
 	problems := r.rows(&d, md, func(f zoho.Field) bool { return f.CanCreate })
 	link(&d)
 	if a := r.env.action; a.Owner != "" {
@@ -177,7 +188,7 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 				Sentence: fmt.Sprintf("The value of %s cannot be read. %v Correct it on the Mapping page.", f.Label, err)})
 			continue
 		}
-		s := &scope{lookup: r.env.lookup, env: r.env}
+		s := r.scope()
 		v := t.render(s)
 		for _, n := range s.notes {
 			d.Notes = append(d.Notes, f.Label+": "+n)
@@ -238,7 +249,8 @@ func stageProblem(d *Draft, md zoho.Metadata) []Problem {
 // missing names the fields that Zoho demands and the draft does not have.
 func (r *renderer) missing(d Draft, md zoho.Metadata) []Problem {
 	var problems []Problem
-	for _, f := range md.Fields {
+	for i := range md.Fields {
+		f := &md.Fields[i]
 		if !f.Mandatory || f.ReadOnly || !f.CanCreate || f.Type == "boolean" || f.Type == "ownerlookup" {
 			continue
 		}
@@ -252,7 +264,7 @@ func (r *renderer) missing(d Draft, md zoho.Metadata) []Problem {
 		if slices.ContainsFunc(r.set.Modules[d.Module], func(row Row) bool { return row.Field == f.APIName }) {
 			sentence = fmt.Sprintf("Zoho requires %s on %s, and for this call its value is empty. Give it a default on the Mapping page.", f.Label, d.Module)
 		}
-		problems = append(problems, Problem{Module: d.Module, Field: f.APIName, Slot: d.Slot, Sentence: sentence, Allowed: picks(f), Blocking: true})
+		problems = append(problems, Problem{Module: d.Module, Field: f.APIName, Slot: d.Slot, Sentence: sentence, Allowed: picks(*f), Blocking: true})
 	}
 	return problems
 }

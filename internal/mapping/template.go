@@ -16,7 +16,7 @@ const (
 	maxFilters      = 16       // in one chain
 	maxArgs         = 201      // of one filter: a hundred pairs and what is left
 	maxValue        = 64 << 10 // characters of any value, and of the output
-	maxWork         = 4 << 20  // bytes that a render may read and write
+	maxWork         = 2 << 20  // bytes that a render may read and write
 )
 
 // Template is a parsed value of a mapping row: text with placeholders, {{ path | filter: argument }}.
@@ -277,7 +277,7 @@ func (t *Template) Constant() (string, bool) {
 // scope is what a render sees: the variables, and where it notes what it could not use.
 type scope struct {
 	lookup func(path string) any
-	env    environment
+	env    *environment
 	notes  []string
 	work   int // bytes read and written
 }
@@ -292,7 +292,7 @@ func (s *scope) spend(v any) bool {
 		s.work += len(text)
 	}
 	if s.work > maxWork {
-		s.note("The value takes too much work and was left out. Use fewer helpers.")
+		s.notes = append(s.notes, "The value takes too much work and was left out. Use fewer helpers.")
 		return false
 	}
 	return true

@@ -41,11 +41,11 @@ type environment struct {
 	action   routing.Action // whose record is rendered
 }
 
-func newEnvironment(f routing.Facts, md Metadata) environment {
-	return environment{facts: f, metadata: md, now: f.DecidedAt, country: f.Country}
+func newEnvironment(f routing.Facts, md Metadata) *environment {
+	return &environment{facts: f, metadata: md, now: f.DecidedAt, country: f.Country}
 }
 
-func (e environment) zone() *time.Location {
+func (e *environment) zone() *time.Location {
 	if e.now.IsZero() {
 		return time.UTC
 	}
@@ -56,7 +56,7 @@ type variable struct {
 	name, group string
 	kind        kind
 	about       string
-	read        func(e environment) any
+	read        func(e *environment) any
 }
 
 // kind is what a value is, as far as it is known before a call is there.
@@ -82,95 +82,95 @@ var valuesOf = map[string][]string{
 
 // variables in the order the editor lists them. The names are those of the guide where it has one.
 var variables = []variable{
-	{"first_name", aboutCaller, isText, "the caller's first name", func(e environment) any { first, _ := names(e.facts.Call); return first }},
-	{"last_name", aboutCaller, isText, "the caller's last name; a single name is the last name, as Zoho needs one", func(e environment) any { _, last := names(e.facts.Call); return last }},
-	{"caller_name", aboutCaller, isText, "the caller's whole name", func(e environment) any { return callerName(e.facts) }},
-	{"caller_label", aboutCaller, isText, "the caller's name, else “Caller” and the number", func(e environment) any { return callerLabel(e.facts) }},
-	{"company_name", aboutCaller, isText, "the company the caller named, else the Account or the Lead's company", func(e environment) any { return company(e.facts) }},
-	{"caller_number", aboutCaller, isPhone, "the customer's number in international form", func(e environment) any { return string(e.facts.Call.Customer()) }},
-	{"email", aboutCaller, isEmail, "the caller's e-mail address", func(e environment) any { return e.facts.Call.Email }},
-	{"call_summary", wasSaid, isText, "what the call was about, in a few sentences", func(e environment) any { return e.facts.Call.Summary }},
-	{"full_transcript", wasSaid, isText, "everything that was said, line by line", func(e environment) any { return transcript(e.facts.Call) }},
-	{"call_label", aboutCall, isText, "“Inbound call”, “Missed call”, “Voicemail” or “Outbound call”", func(e environment) any { return callLabel(e.facts.Call) }},
-	{"call_type", aboutCall, isText, "Inbound, Outbound or Missed, as Zoho's Calls know it", func(e environment) any { kind, _ := ZohoCallType(e.facts.Call); return kind }},
-	{"call_timestamp", aboutCall, isTime, "when the call began", func(e environment) any { return startedAt(e.facts) }},
-	{"call_duration", aboutCall, isText, "talk time as mm:ss; empty for a missed call", func(e environment) any {
+	{"first_name", aboutCaller, isText, "the caller's first name", func(e *environment) any { first, _ := names(e.facts.Call); return first }},
+	{"last_name", aboutCaller, isText, "the caller's last name; a single name is the last name, as Zoho needs one", func(e *environment) any { _, last := names(e.facts.Call); return last }},
+	{"caller_name", aboutCaller, isText, "the caller's whole name", func(e *environment) any { return callerName(e.facts) }},
+	{"caller_label", aboutCaller, isText, "the caller's name, else “Caller” and the number", func(e *environment) any { return callerLabel(e.facts) }},
+	{"company_name", aboutCaller, isText, "the company the caller named, else the Account or the Lead's company", func(e *environment) any { return company(e.facts) }},
+	{"caller_number", aboutCaller, isPhone, "the customer's number in international form", func(e *environment) any { return string(e.facts.Call.Customer()) }},
+	{"email", aboutCaller, isEmail, "the caller's e-mail address", func(e *environment) any { return e.facts.Call.Email }},
+	{"call_summary", wasSaid, isText, "what the call was about, in a few sentences", func(e *environment) any { return e.facts.Call.Summary }},
+	{"full_transcript", wasSaid, isText, "everything that was said, line by line", func(e *environment) any { return transcript(e.facts.Call) }},
+	{"call_label", aboutCall, isText, "“Inbound call”, “Missed call”, “Voicemail” or “Outbound call”", func(e *environment) any { return callLabel(e.facts.Call) }},
+	{"call_type", aboutCall, isText, "Inbound, Outbound or Missed, as Zoho's Calls know it", func(e *environment) any { kind, _ := ZohoCallType(e.facts.Call); return kind }},
+	{"call_timestamp", aboutCall, isTime, "when the call began", func(e *environment) any { return startedAt(e.facts) }},
+	{"call_duration", aboutCall, isText, "talk time as mm:ss; empty for a missed call", func(e *environment) any {
 		kind, talk := ZohoCallType(e.facts.Call)
 		if kind == "Missed" {
 			return ""
 		}
 		return clock(talk)
 	}},
-	{"call_duration_seconds", aboutCall, isNumber, "talk time in seconds", func(e environment) any { return e.facts.Call.Duration.Seconds() }},
-	{"outgoing_call_status", aboutCall, isText, "Completed for a call that you made; else empty", func(e environment) any {
+	{"call_duration_seconds", aboutCall, isNumber, "talk time in seconds", func(e *environment) any { return e.facts.Call.Duration.Seconds() }},
+	{"outgoing_call_status", aboutCall, isText, "Completed for a call that you made; else empty", func(e *environment) any {
 		if kind, _ := ZohoCallType(e.facts.Call); kind == "Outbound" {
 			return "Completed"
 		}
 		return ""
 	}},
-	{"call_status", aboutCall, isText, "completed, missed, voicemail or failed", func(e environment) any { return string(e.facts.Call.Status) }},
-	{"call_result", aboutCall, isText, "Connected for a call that was answered; else empty", func(e environment) any {
+	{"call_status", aboutCall, isText, "completed, missed, voicemail or failed", func(e *environment) any { return string(e.facts.Call.Status) }},
+	{"call_result", aboutCall, isText, "Connected for a call that was answered; else empty", func(e *environment) any {
 		if kind, _ := ZohoCallType(e.facts.Call); kind != "Missed" {
 			return "Connected"
 		}
 		return ""
 	}},
-	{"direction", aboutCall, isText, "inbound or outbound", func(e environment) any { return string(e.facts.Call.Direction) }},
-	{"dialled_number", aboutCall, isPhone, "the number that was called", func(e environment) any { return string(e.facts.Call.To) }},
-	{"recording_url", aboutCall, isAddress, "link to the recording", func(e environment) any { return e.facts.Call.RecordingURL }},
-	{"agent", aboutCall, isText, "who took the call", func(e environment) any { return e.facts.Call.Agent }},
-	{"intent", wasSaid, isText, "what the phone provider took the call to be about", func(e environment) any { return e.facts.Call.Intent }},
-	{"product_interest", anAnswer, isText, "what the caller is interested in: the answer product_interest, product, service or interest", func(e environment) any {
+	{"direction", aboutCall, isText, "inbound or outbound", func(e *environment) any { return string(e.facts.Call.Direction) }},
+	{"dialled_number", aboutCall, isPhone, "the number that was called", func(e *environment) any { return string(e.facts.Call.To) }},
+	{"recording_url", aboutCall, isAddress, "link to the recording", func(e *environment) any { return e.facts.Call.RecordingURL }},
+	{"agent", aboutCall, isText, "who took the call", func(e *environment) any { return e.facts.Call.Agent }},
+	{"intent", wasSaid, isText, "what the phone provider took the call to be about", func(e *environment) any { return e.facts.Call.Intent }},
+	{"product_interest", anAnswer, isText, "what the caller is interested in: the answer product_interest, product, service or interest", func(e *environment) any {
 		return e.facts.Call.Answer("product_interest", "product", "interest", "service", "service_interest", "plan", "interested_in")
 	}},
-	{"estimated_deal_value", anAnswer, isNumber, "the caller's budget as a number: the answer estimated_deal_value, budget, amount or deal_value, else the sum that the caller called a budget", func(e environment) any {
+	{"estimated_deal_value", anAnswer, isNumber, "the caller's budget as a number: the answer estimated_deal_value, budget, amount or deal_value, else the sum that the caller called a budget", func(e *environment) any {
 		if n, _, ok := routing.Budget(e.facts.Call); ok {
 			return n
 		}
 		return nil
 	}},
-	{"estimated_close_date", anAnswer, isDate, "the date the caller named: the answer estimated_close_date, close_date, start_date or timeline", func(e environment) any {
+	{"estimated_close_date", anAnswer, isDate, "the date the caller named: the answer estimated_close_date, close_date, start_date or timeline", func(e *environment) any {
 		v := e.facts.Call.Answer("estimated_close_date", "close_date", "closing_date", "start_date", "timeline")
 		if t, _, ok := asTime(v, e); ok && !t.Before(e.now.AddDate(0, 0, -1)) {
 			return day(t)
 		}
 		return nil
 	}},
-	{"answers", anAnswer, anyKind, "every answer as a list, to be joined as you like", func(e environment) any { return map[string]any(e.facts.Call.Answers) }},
-	{"all_answers", anAnswer, isText, "every answer with its name, a line each", func(e environment) any { return joined(map[string]any(e.facts.Call.Answers), "\n", e) }},
-	{"account_name", aMatch, isText, "the Account of the Contact that called", func(e environment) any {
+	{"answers", anAnswer, anyKind, "every answer as a list, to be joined as you like", func(e *environment) any { return map[string]any(e.facts.Call.Answers) }},
+	{"all_answers", anAnswer, isText, "every answer with its name, a line each", func(e *environment) any { return joined(map[string]any(e.facts.Call.Answers), "\n", e) }},
+	{"account_name", aMatch, isText, "the Account of the Contact that called", func(e *environment) any {
 		if c := e.facts.Match.Contact; c != nil {
 			return c.AccountName
 		}
 		return ""
 	}},
-	{"deal_name", aMatch, isText, "the Contact's open Deal", func(e environment) any {
+	{"deal_name", aMatch, isText, "the Contact's open Deal", func(e *environment) any {
 		if d := e.facts.Match.OpenDeals; len(d) > 0 {
 			return d[0].Name
 		}
 		return ""
 	}},
-	{"zoho_contact_id", aMatch, isRecord, "Zoho's id of the Contact that called", func(e environment) any { return personID(e.facts.Match.Contact) }},
-	{"zoho_lead_id", aMatch, isRecord, "Zoho's id of the Lead that called", func(e environment) any { return personID(e.facts.Match.Lead) }},
-	{"owner_id", aMatch, isRecord, "Zoho's id of the user who owns the Contact or Lead", func(e environment) any {
+	{"zoho_contact_id", aMatch, isRecord, "Zoho's id of the Contact that called", func(e *environment) any { return personID(e.facts.Match.Contact) }},
+	{"zoho_lead_id", aMatch, isRecord, "Zoho's id of the Lead that called", func(e *environment) any { return personID(e.facts.Match.Lead) }},
+	{"owner_id", aMatch, isRecord, "Zoho's id of the user who owns the Contact or Lead", func(e *environment) any {
 		if p := e.facts.Match.Person(); p != nil {
 			return p.OwnerID
 		}
 		return ""
 	}},
-	{"default_pipeline", ofBusiness, anyKind, "your organisation's default pipeline of Deals", func(e environment) any { return defaultPipeline(e.metadata["Deals"].Pipelines).Name }},
-	{"first_stage", ofBusiness, anyKind, "the first open stage of that pipeline", func(e environment) any {
+	{"default_pipeline", ofBusiness, anyKind, "your organisation's default pipeline of Deals", func(e *environment) any { return defaultPipeline(e.metadata["Deals"].Pipelines).Name }},
+	{"first_stage", ofBusiness, anyKind, "the first open stage of that pipeline", func(e *environment) any {
 		for _, s := range defaultPipeline(e.metadata["Deals"].Pipelines).Stages {
 			return s.Name
 		}
 		return ""
 	}},
-	{"business_name", ofBusiness, isText, "your business", func(e environment) any { return e.facts.TenantName }},
-	{"source_name", ofBusiness, isText, "the source that sent the call", func(e environment) any { return e.facts.Source }},
-	{"task_subject", ofBusiness, isText, "what the rule says that the Task is about", func(e environment) any { return e.action.Subject }},
-	{"task_due", ofBusiness, isDate, "the day on which the rule's Task is due", func(e environment) any { return e.action.Due }},
-	{"today", ofBusiness, isDate, "the day of the call's delivery, in your time zone", func(e environment) any { return day(e.now) }},
-	{"calls_before", aboutCaller, isNumber, "how many calls came from the number in the last 90 days", func(e environment) any { return float64(len(e.facts.Earlier)) }},
+	{"business_name", ofBusiness, isText, "your business", func(e *environment) any { return e.facts.TenantName }},
+	{"source_name", ofBusiness, isText, "the source that sent the call", func(e *environment) any { return e.facts.Source }},
+	{"task_subject", ofBusiness, isText, "what the rule says that the Task is about", func(e *environment) any { return e.action.Subject }},
+	{"task_due", ofBusiness, isDate, "the day on which the rule's Task is due", func(e *environment) any { return e.action.Due }},
+	{"today", ofBusiness, isDate, "the day of the call's delivery, in your time zone", func(e *environment) any { return day(e.now) }},
+	{"calls_before", aboutCaller, isNumber, "how many calls came from the number in the last 90 days", func(e *environment) any { return float64(len(e.facts.Earlier)) }},
 }
 
 var variableByName = func() map[string]variable {
@@ -185,7 +185,7 @@ var variableByName = func() map[string]variable {
 // the sender's own keys of that call are listed too, as answers.… and metadata.…
 func Variables(f *routing.Facts, md Metadata) []Variable {
 	out := make([]Variable, 0, len(variables)+8)
-	var e environment
+	var e *environment
 	if f != nil {
 		e = newEnvironment(*f, md)
 	}
@@ -223,7 +223,7 @@ func KnownVariable(path string) bool {
 }
 
 // lookup reads a variable; one that does not exist is empty.
-func (e environment) lookup(path string) any {
+func (e *environment) lookup(path string) any {
 	if v, ok := variableByName[path]; ok {
 		return v.read(e)
 	}

@@ -152,9 +152,9 @@ func (m *Metadata) Since(earlier Metadata) {
 
 // Field finds a field by its api_name.
 func (m Metadata) Field(apiName string) (Field, bool) {
-	for _, f := range m.Fields {
-		if f.APIName == apiName {
-			return f, true
+	for i := range m.Fields {
+		if m.Fields[i].APIName == apiName {
+			return m.Fields[i], true
 		}
 	}
 	return Field{}, false
