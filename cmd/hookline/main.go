@@ -24,6 +24,7 @@ type commands struct {
 	Sandbox sandboxCommand `cmd:"" help:"Run the Zoho sandbox on its own."`
 	Tenant  tenantCommand  `cmd:"" help:"Make a business with its owner, from the command line."`
 	Send    sendCommand    `cmd:"" help:"Sign and post calls in the native format."`
+	Rules   rulesCommand   `cmd:"" help:"Keep rules and mappings in a file: export, import, publish, list what was published."`
 	Demo    demoCommand    `cmd:"" help:"Serve a workspace full of calls of every kind, put through the real pipeline."`
 	Keys    keysCommand    `cmd:"" help:"Make a sealing key, or move rows to the current one."`
 	Doctor  doctorCommand  `cmd:"" help:"Check the set-up; name what is wrong and how to mend it."`
@@ -34,6 +35,7 @@ type commands struct {
 type world struct {
 	ctx    context.Context
 	env    func(string) string
+	in     io.Reader
 	out    io.Writer
 	errOut io.Writer
 }
@@ -43,13 +45,22 @@ func main() {
 	defer stop()
 	var c commands
 	parsed := kong.Parse(&c, kong.Name("hookline"), kong.Description("Puts every phone call into the right Zoho CRM record, with proof."), kong.UsageOnError())
-	if err := parsed.Run(&world{ctx: ctx, env: os.Getenv, out: os.Stdout, errOut: os.Stderr}); err != nil {
-		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "hookline:", err)
+	if err := parsed.Run(&world{ctx: ctx, env: os.Getenv, in: os.Stdin, out: os.Stdout, errOut: os.Stderr}); err != nil {
+		code, said := errors.AsType[exitCode](err)
+		if !said {
+			code = 1
+			if !errors.Is(err, errReported) {
+				fmt.Fprintln(os.Stderr, "hookline:", err)
+			}
 		}
-		os.Exit(1)
+		os.Exit(int(code))
 	}
 }
+
+// exitCode ends the program with itself, after a command has said why.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // errReported ends the program with 1 after a command has said itself what is wrong.
 var errReported = errors.New("reported")

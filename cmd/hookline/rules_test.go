@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5"
+
+	"hookline/internal/account"
+	rules "hookline/internal/config"
+	"hookline/internal/server/servertest"
+)
+
+// shell runs commands as a script does, on a server of the test's.
+type shell struct {
+	t     *testing.T
+	site  *servertest.Site
+	owner *servertest.Browser
+	key   string
+}
+
+func newShell(t *testing.T) *shell {
+	t.Helper()
+	site := servertest.New(t)
+	s := &shell{t: t, site: site, owner: site.Owner("ann@acme.test")}
+	s.key = s.newKey("CI")
+	return s
+}
+
+func (s *shell) newKey(name string) (key string) {
+	s.t.Helper()
+	err := s.site.DB.InTenant(s.t.Context(), s.owner.Tenant, func(tx pgx.Tx) error {
+		_, secret, err := account.CreateKey(s.t.Context(), tx, s.owner.Tenant, s.owner.Email, name, account.Admin)
+		key = secret.Reveal()
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return key
+}
+
+// run is hookline with arguments and standard input.
+func (s *shell) run(in string, args ...string) (out string, err error) {
+	s.t.Helper()
+	var c commands
+	parser, err := kong.New(&c, kong.Name("hookline"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var b bytes.Buffer
+	err = parsed.Run(&world{ctx: s.t.Context(), env: env("HOOKLINE_URL", s.site.URL, "HOOKLINE_API_KEY", s.key), in: strings.NewReader(in), out: &b, errOut: &b})
+	return b.String(), err
+}
+
+func (s *shell) must(in string, args ...string) string {
+	s.t.Helper()
+	out, err := s.run(in, args...)
+	if err != nil {
+		s.t.Fatalf("hookline %s: %v", strings.Join(args, " "), err)
+	}
+	return out
+}
+
+func TestRulesLiveInARepository(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	first := s.must("", "rules", "export")
+	if set, err := rules.Parse([]byte(first)); err != nil || len(set.Rules.Rules) != 7 || !strings.HasSuffix(first, "\n}\n") {
+		t.Fatalf("%v\n%.400s", err, first)
+	}
+	if s.must("", "rules", "export") != first {
+		t.Error("two exports of the same differ")
+	}
+	file := filepath.Join(t.TempDir(), "rules.json")
+	s.must("", "rules", "export", "--file", file)
+	if text, err := os.ReadFile(file); err != nil || string(text) != first {
+		t.Errorf("the file holds something else: %v", err)
+	}
+	if out := s.must(first, "rules", "import"); !strings.Contains(out, "nothing to publish") {
+		t.Errorf("importing what was exported: %s", out)
+	}
+
+	changed := strings.Replace(first, `"name": "Known Lead"`, `"name": "Known Lead calls"`, 1)
+	out := s.must(changed, "rules", "import", "--file", "-")
+	if !strings.Contains(out, "Rule “Known Lead” is now named “Known Lead calls”.") || !strings.Contains(out, "revision 1") {
+		t.Errorf("the import says: %s", out)
+	}
+	again := s.must("", "rules", "export")
+	if again != changed {
+		t.Error("the export is not what was imported: diffs in a repository would not be small")
+	}
+	if live := s.must("", "rules", "export", "--live"); live != first {
+		t.Error("an import is live at once")
+	}
+	if _, err := s.run("", "rules", "publish"); err == nil || !strings.Contains(err.Error(), "rules backtest") {
+		t.Errorf("publish without a backtest: %v", err)
+	}
+	if _, err := s.run("", "rules", "publish", "--skip-backtest", "--revision", "0"); err == nil || !strings.Contains(err.Error(), "changed since") {
+		t.Errorf("publish of another revision: %v", err)
+	}
+	if out := s.must("", "rules", "publish", "--skip-backtest", "--why", "Clearer"); !strings.Contains(out, "Version 1 is live") {
+		t.Errorf("publish: %s", out)
+	}
+	if live := s.must("", "rules", "export", "--version", "1"); live != changed {
+		t.Error("version 1 is not what was imported")
+	}
+	if out := s.must("", "rules", "versions"); !strings.Contains(out, "1 (live)") || !strings.Contains(out, "key CI") || !strings.Contains(out, "Clearer") {
+		t.Errorf("versions: %s", out)
+	}
+	var list struct {
+		Data []version `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(s.must("", "rules", "versions", "--json")), &list); err != nil || len(list.Data) != 1 {
+		t.Errorf("versions as JSON: %v %v", err, list)
+	}
+}
+
+func TestAnImportReplacesNobodysUnpublishedWork(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	mine := strings.Replace(s.must("", "rules", "export"), `"Known Lead"`, `"Lead"`, 1)
+	s.must(mine, "rules", "import")
+	s.must(strings.Replace(mine, `"Lead"`, `"A Lead"`, 1), "rules", "import") // over its own is no matter
+	s.owner.Post("/rules/lead/switch", url.Values{"revision": {"2"}, "on": {"0"}})
+	before := s.must("", "rules", "export")
+	out, err := s.run(mine, "rules", "import")
+	if err == nil || !strings.Contains(err.Error(), "ann@acme.test") || !strings.Contains(err.Error(), "--replace") {
+		t.Errorf("over Ann's: %v %s", err, out)
+	}
+	if s.must("", "rules", "export") != before {
+		t.Error("a refused import changed the draft")
+	}
+	s.must(mine, "rules", "import", "--replace")
+	if s.must("", "rules", "export") != mine {
+		t.Error("--replace does not")
+	}
+}
+
+func TestAnImportSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	good := s.must("", "rules", "export")
+	for what, want := range map[string]string{
+		strings.Replace(good, `"name": "Known Lead"`, `"name": ""`, 1):                         "rule lead: Give the rule a name",
+		strings.Replace(good, `"phrases"`, `"frases"`, 1):                                      "frases",
+		strings.Replace(good, `"field": "Last_Name"`, `"field": "Last_Name", "mode": "no"`, 1): "mode",
+		"": "request body is required",
+	} {
+		if _, err := s.run(what, "rules", "import"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+	out := s.must(strings.Replace(good, `"field": "Last_Name",
+        "value": "`, `"field": "Last_Name",
+        "value": "{{ no_such }}`, 1), "rules", "import")
+	if !strings.Contains(out, "Zoho would refuse this: Leads: ") || !strings.Contains(out, "no_such") {
+		t.Errorf("a problem is not said: %s", out)
+	}
+	if _, err := s.run("", "rules", "publish", "--skip-backtest"); err == nil || !strings.Contains(err.Error(), "--despite-problems") {
+		t.Errorf("publishing it: %v", err)
+	}
+}
+
+func TestTheKeyIsReadFromAFileOrTheEnvironment(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(s.key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.key = ""
+	if _, err := s.run("", "rules", "export"); err == nil || !strings.Contains(err.Error(), "HOOKLINE_API_KEY") {
+		t.Errorf("without a key: %v", err)
+	}
+	s.must("", "rules", "export", "--key-file", file)
+	s.key = "hk_wrong"
+	if _, err := s.run("", "rules", "export"); err == nil {
+		t.Error("a wrong key exports")
+	}
+	for _, field := range []string{"--key", "--api-key"} {
+		var c commands
+		parser, err := kong.New(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse([]string{"rules", "export", field, "hk_1"}); err == nil {
+			t.Errorf("%s is a flag: the key would stand in process lists", field)
+		}
+	}
+	if _, err := s.run("", "rules", "export", "--url", "localhost:80"); err == nil || !strings.Contains(err.Error(), "https://") {
+		t.Errorf("an address without a scheme: %v", err)
+	}
+}
