@@ -34,7 +34,7 @@ CREATE TABLE calls (
     caller_key       text        NOT NULL DEFAULT '', -- E.164 of the customer; empty when withheld: no order, no memory
     next_at          timestamptz,                    -- not before: a retry, late analysis, the second look of a read-back
     tries            integer     NOT NULL DEFAULT 0, -- failures of this call in a row
-    config           text        NOT NULL DEFAULT 'current', -- the rules and mappings a replay uses: current or original
+    config           text        NOT NULL DEFAULT 'current', -- the rules and mappings a replay uses: current or original; none: a person took care of the call
     call             jsonb       NOT NULL DEFAULT '{}', -- the folded call, transcript included
     name             text        NOT NULL DEFAULT '', -- caller's name as the log shows it
     number           text        NOT NULL DEFAULT '', -- the customer's, as the log shows it

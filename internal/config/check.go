@@ -29,6 +29,11 @@ func Check(s Set, md mapping.Metadata) []Problem {
 		if gone := GoneStage(r, md["Deals"].Pipelines); gone != "" && !r.Off {
 			out = append(out, Problem{Of: OfRule, ID: r.ID, Name: r.Name, Sentence: gone})
 		}
+		for _, o := range r.Then {
+			for _, p := range mapping.CheckOwn(o, md) {
+				out = append(out, Problem{Of: OfRule, ID: r.ID, Name: r.Name, Field: p.Field, Sentence: p.Sentence, Allowed: p.Allowed, Blocking: p.Blocking && !r.Off})
+			}
+		}
 	}
 	written := mapping.Created(s.Rules)
 	for _, p := range mapping.Check(s.Mappings, md) {

@@ -39,6 +39,7 @@ const (
 	CauseOurs       = "OURS"       // a fault of Hookline's
 	CauseCredits    = "CREDITS"    // the call is open and waits for credits
 	CauseCrowd      = "CROWD"      // too many records have the name in theirs for Zoho to show whether one is it
+	CauseHandOver   = "HAND_OVER"  // a rule hands the call to a person
 	CauseAgain      = "AGAIN"      // Zoho answers this call with a fault of its own, again and again
 )
 
@@ -83,8 +84,12 @@ func recordOf(module string) string {
 
 // causeOfProblem is what the mapping cannot fill.
 func causeOfProblem(p mapping.Problem) *Cause {
-	return &Cause{Code: CauseMapping, Sentence: p.Sentence, Module: p.Module, Field: p.Field, Slot: p.Slot,
+	c := &Cause{Code: CauseMapping, Sentence: p.Sentence, Module: p.Module, Field: p.Field, Slot: p.Slot,
 		Link: mappingLink(p.Module, p.Field), Allowed: p.Allowed}
+	if p.ByRule {
+		c.Link = "/rules"
+	}
+	return c
 }
 
 // causeOfRefusal says a refusal of Zoho's in plain words.

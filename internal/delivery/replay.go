@@ -18,6 +18,8 @@ import (
 const (
 	ConfigCurrent  = "current"  // those of now
 	ConfigOriginal = "original" // those that the call was decided with
+
+	ConfigNone = "none" // a person took care of the call: nothing more is written, until it is replayed
 )
 
 // Replay sends a call through again. What already stands in Zoho is kept and not repeated: the call resumes at the

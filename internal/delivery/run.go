@@ -139,6 +139,9 @@ func (r *run) load() (fresh bool, err error) {
 		return false, fmt.Errorf("loading call %s: %w", j.id, err)
 	}
 	r.decided.facts.Call = j.call
+	if j.config == ConfigNone {
+		r.decided.decision = putAway(r.decided.decision)
+	}
 	begun := func(d *delivery) bool { return d.begun() && !d.taken() }
 	return !known || j.status == Received && !slices.ContainsFunc(r.deliveries, begun), nil
 }
@@ -184,6 +187,8 @@ func (r *run) decide() (end, bool) {
 	s := step{status: Delivering, decision: true}
 	next := r.next()
 	switch {
+	case decision.Handed != "":
+		s.status, s.cause = NeedsAttention, handedOver(decision)
 	case len(decision.Actions) == 0:
 		s.status, s.done = Ignored, true
 	case next == nil:
@@ -422,6 +427,9 @@ func (r *run) deliver() end {
 			}
 			if late {
 				continue
+			}
+			if r.decided.decision.Handed != "" {
+				return r.setAside(handedOver(r.decided.decision))
 			}
 			status := Delivered
 			if len(r.decided.decision.Actions) == 0 {

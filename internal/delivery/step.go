@@ -143,7 +143,7 @@ func (r *run) writeCall(b *pgx.Batch, s step, status *string, now *bool) error {
 		                      ELSE now() + @wait::interval END,
 		       cause = @cause, caller_key = @key,
 		       tries = CASE WHEN @well THEN 0 ELSE tries END + CASE WHEN @tried THEN 1 ELSE 0 END,
-		       config = CASE WHEN @done THEN 'current' ELSE config END,
+		       config = CASE WHEN @done AND config <> 'none' THEN 'current' ELSE config END,
 		       call = COALESCE(@call::jsonb, call), name = @name, number = @number,
 		       direction = @direction, intent = @intent, seconds = @seconds, outcome = @outcome, rule = @rule, zoho_ids = @ids,
 		       is_test = @test, started_at = @began,

@@ -99,6 +99,7 @@ type Problem struct {
 	Allowed  []string `json:"allowed,omitempty"` // the values that Zoho takes, where there is a list
 	Offer    string   `json:"offer,omitempty"`   // a row's value that mends it
 	Blocking bool     `json:"blocking"`          // without mending it the record cannot be written
+	ByRule   bool     `json:"by_rule,omitempty"` // the value is one of the rule's own
 	Changed  bool     `json:"changed,omitempty"` // Zoho was otherwise when it was last looked at
 }
 

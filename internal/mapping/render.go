@@ -169,7 +169,8 @@ func (r *renderer) create(slot, module string, link func(*Draft)) (Draft, []Prob
 // rows renders the module's rows into the draft.
 func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bool) []Problem {
 	var problems []Problem
-	for _, row := range r.set.Modules[d.Module] {
+	own, rows := r.rowsOf(*d)
+	for _, row := range rows {
 		f, there := md.Field(row.Field)
 		if !there {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: your %s have no such field, so it is not sent.", row.Field, d.Module))
@@ -185,7 +186,7 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		if err != nil {
 			r.tell(d, told{row: row, fate: Refused, note: err.Error()})
 			problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true,
-				Sentence: fmt.Sprintf("The value of %s cannot be read. %v Correct it on the Mapping page.", f.Label, err)})
+				ByRule: own[row.Field], Sentence: fmt.Sprintf("The value of %s cannot be read. %v Correct it %s.", f.Label, err, placeOf(own[row.Field]))})
 			continue
 		}
 		s := r.scope()
@@ -211,8 +212,8 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		if c.value == nil {
 			d.Empty = append(d.Empty, row.Field)
 			if f.Mandatory && len(c.allowed) > 0 {
-				problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true, Allowed: c.allowed,
-					Sentence: fmt.Sprintf("Zoho requires %s, and “%s” is not one of its values. Choose another on the Mapping page.", f.Label, cut(textOf(v, r.env), 60))})
+				problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true, Allowed: c.allowed, ByRule: own[row.Field],
+					Sentence: fmt.Sprintf("Zoho requires %s, and “%s” is not one of its values. Choose another %s.", f.Label, cut(textOf(v, r.env), 60), placeOf(own[row.Field]))})
 			}
 			continue
 		}
@@ -220,6 +221,34 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 	}
 	problems = append(problems, stageProblem(d, md)...)
 	return problems
+}
+
+// rowsOf are the rows that fill a draft: the mapping's, and for a record that a rule makes the rule's own values laid
+// over them. own are the fields that the rule fills.
+func (r *renderer) rowsOf(d Draft) (own map[string]bool, rows []Row) {
+	rows = r.set.Modules[d.Module]
+	with := r.env.action.With
+	if d.Action != Create || len(with) == 0 {
+		return nil, rows
+	}
+	own, rows = map[string]bool{}, slices.Clone(rows)
+	for _, v := range with {
+		own[v.Field] = true
+		if i := slices.IndexFunc(rows, func(row Row) bool { return row.Field == v.Field }); i >= 0 {
+			rows[i].Value = v.Value
+			continue
+		}
+		rows = append(rows, Row{Field: v.Field, Value: v.Value})
+	}
+	return own, rows
+}
+
+// placeOf is where a value is corrected.
+func placeOf(ownOfRule bool) string {
+	if ownOfRule {
+		return "in the rule"
+	}
+	return "on the Mapping page"
 }
 
 // stageProblem says when a Deal's stage is not one of its pipeline's: Zoho refuses the pair.
@@ -261,7 +290,7 @@ func (r *renderer) missing(d Draft, md zoho.Metadata) []Problem {
 			continue
 		}
 		sentence := fmt.Sprintf("Zoho requires %s on %s, and the mapping has no value for it. Add one on the Mapping page.", f.Label, d.Module)
-		if slices.ContainsFunc(r.set.Modules[d.Module], func(row Row) bool { return row.Field == f.APIName }) {
+		if _, rows := r.rowsOf(d); slices.ContainsFunc(rows, func(row Row) bool { return row.Field == f.APIName }) {
 			sentence = fmt.Sprintf("Zoho requires %s on %s, and for this call its value is empty. Give it a default on the Mapping page.", f.Label, d.Module)
 		}
 		problems = append(problems, Problem{Module: d.Module, Field: f.APIName, Slot: d.Slot, Sentence: sentence, Allowed: picks(*f), Blocking: true})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Limits of a set; what exceeds them is refused on save.
@@ -11,6 +12,12 @@ const (
 	maxRules   = 200
 	maxPhrases = 500 // in a list or a condition
 	maxText    = 200 // characters of a name, a phrase or a value
+	maxLists   = 100 // phrase lists
+
+	maxOutcomes = 20   // of a rule
+	maxTasks    = 5    // of a rule
+	maxValues   = 50   // of a record's own
+	maxTemplate = 4000 // characters of such a value
 )
 
 // Problem is what is wrong with a rule, in words.
@@ -26,8 +33,12 @@ func (s Set) Check() []Problem {
 	add := func(rule, format string, args ...any) {
 		out = append(out, Problem{Rule: rule, Sentence: fmt.Sprintf(format, args...)})
 	}
-	if len(s.Rules) > maxRules {
+	switch {
+	case len(s.Rules) > maxRules:
 		add("", "There are %d rules; %d are the most.", len(s.Rules), maxRules)
+		return out
+	case len(s.Phrases) > maxLists:
+		add("", "There are %d phrase lists; %d are the most.", len(s.Phrases), maxLists)
 		return out
 	}
 	lists := s.Lists()
@@ -71,8 +82,11 @@ func checkCondition(c Condition, lists map[string]PhraseList, depth int, nodes *
 	if depth > maxDepth {
 		return []string{fmt.Sprintf("Conditions are nested deeper than %d groups.", maxDepth)}
 	}
-	if *nodes > maxNodes {
+	switch {
+	case *nodes == maxNodes+1:
 		return []string{fmt.Sprintf("The rule has more than %d conditions.", maxNodes)}
+	case *nodes > maxNodes: // said already
+		return nil
 	}
 	groups := 0
 	var out []string
@@ -85,6 +99,9 @@ func checkCondition(c Condition, lists map[string]PhraseList, depth int, nodes *
 			out = append(out, "A group of conditions is empty.")
 		}
 		for _, child := range of {
+			if *nodes > maxNodes {
+				break
+			}
 			if child.isZero() {
 				out = append(out, "A condition in a group is empty.")
 				continue
@@ -185,14 +202,25 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 	if len(then) == 0 {
 		return []string{"Say what the rule does."}
 	}
+	if len(then) > maxOutcomes {
+		return []string{fmt.Sprintf("A rule does at most %d things.", maxOutcomes)}
+	}
 	var out []string
-	kinds := map[ActionKind]bool{}
+	kinds := map[ActionKind]int{}
 	for _, o := range then {
-		if kinds[o.Do] {
-			out = append(out, "A rule does each thing once at most.")
+		kinds[o.Do]++
+		switch {
+		case o.Do == AddTask && kinds[o.Do] == maxTasks+1:
+			out = append(out, fmt.Sprintf("A rule adds at most %d Tasks.", maxTasks))
+		case o.Do != AddTask && kinds[o.Do] == 2:
+			out = append(out, "A rule does each thing once at most, but for Tasks.")
 		}
-		kinds[o.Do] = true
+		out = append(out, checkWith(o)...)
 		switch o.Do {
+		case HandOver:
+			if len([]rune(o.Why)) > maxText {
+				out = append(out, fmt.Sprintf("What the person is told has at most %d characters.", maxText))
+			}
 		case CreateLead, Ignore:
 		case CreateDeal:
 			if o.Within < 0 || o.Within > 3650 {
@@ -227,15 +255,43 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 			out = append(out, fmt.Sprintf("A rule cannot do %q.", o.Do))
 		}
 	}
-	if kinds[SetOwner] && !slices.ContainsFunc(then, func(o Outcome) bool {
+	if kinds[SetOwner] > 0 && !slices.ContainsFunc(then, func(o Outcome) bool {
 		return slices.Contains([]ActionKind{CreateLead, CreateDeal, LogCall, AddTask}, o.Do)
 	}) {
 		out = append(out, "An owner is for what the rule creates, and this rule creates nothing.")
 	}
-	if kinds[Ignore] && len(then) > 1 {
+	if kinds[Ignore] > 0 && len(then) > 1 {
 		out = append(out, "A rule that writes nothing does nothing else.")
 	}
+	if kinds[HandOver] > 0 && len(then) > 1 {
+		out = append(out, "A rule that hands the call to a person does nothing else.")
+	}
 	return out
+}
+
+// checkWith looks at values of a record's own. Whether the field takes them is asked where the fields are known.
+func checkWith(o Outcome) []string {
+	switch {
+	case len(o.With) == 0:
+		return nil
+	case o.Do.Creates() == "" || o.Do == FindAccount:
+		return []string{"Only a Lead, a Deal, a Call or a Task that the rule makes can have values of its own."}
+	case len(o.With) > maxValues:
+		return []string{fmt.Sprintf("A record has at most %d values of its own.", maxValues)}
+	}
+	seen := map[string]bool{}
+	for _, v := range o.With {
+		switch {
+		case v.Field == "" || len(v.Field) > 100 || strings.ContainsFunc(v.Field, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }):
+			return []string{fmt.Sprintf("“%s” is no field's name.", clip(v.Field, 40))}
+		case seen[v.Field]:
+			return []string{fmt.Sprintf("“%s” has two values.", v.Field)}
+		case len([]rune(v.Value)) > maxTemplate:
+			return []string{fmt.Sprintf("The value of “%s” is longer than %d characters.", v.Field, maxTemplate)}
+		}
+		seen[v.Field] = true
+	}
+	return nil
 }
 
 // Limits of Zoho's tags: characters of a name, and tags on a record (Zoho's API, "Add tags"; the latter from memory).

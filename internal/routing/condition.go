@@ -247,7 +247,19 @@ func (e *evaluation) said(c Condition) (bool, string, []Quote) {
 	case s.sentences == 0:
 		return false, "nothing: the call came without words of the caller", nil
 	}
-	return false, "none of " + plural(len(phrases), "phrase") + " " + where, nil
+	return false, "none of " + e.namesOf(c, phrases) + " " + where, nil
+}
+
+// namesOf names what a condition listens for: "your buying words or “bulk order”".
+func (e *evaluation) namesOf(c Condition, phrases []string) string {
+	if len(c.Values) > 3 {
+		return plural(len(phrases), "phrase")
+	}
+	var names []string
+	for _, l := range c.Lists {
+		names = append(names, "your "+e.phrases[l].Label)
+	}
+	return either(append(names, quoted(c.Values)...))
 }
 
 func (e *evaluation) choice(f Field) (value, saw string) {
@@ -433,25 +445,18 @@ func (e *evaluation) budget() (n float64, from string, ok bool) {
 	return e.spends.n, e.spends.from, e.spends.ok
 }
 
-// Sentence says a condition in words, as rules and traces show it.
+// Sentence says a condition in words, as rules and traces show it. Groups within groups stand in brackets.
 func Sentence(c Condition, lists map[string]PhraseList) string {
-	group := func(of []Condition, with, before string) string {
-		parts := make([]string, len(of))
-		for i, child := range of {
-			parts[i] = Sentence(child, lists)
-			if len(child.All) > 1 || len(child.Any) > 1 {
-				parts[i] = "(" + parts[i] + ")"
-			}
-		}
-		return before + strings.Join(parts, with)
-	}
 	switch {
 	case c.All != nil:
-		return group(c.All, " and ", "")
+		return joinSentences(c.All, "and", lists)
 	case c.Any != nil:
-		return group(c.Any, " or ", "")
+		return joinSentences(c.Any, "or", lists)
 	case c.None != nil:
-		return group(c.None, " nor ", "neither ")
+		if len(c.None) == 1 {
+			return unless(c.None[0], lists)
+		}
+		return "none of these holds: " + joinSentences(c.None, "or", lists)
 	case c.Field == "":
 		return "any call comes in"
 	}
@@ -495,6 +500,40 @@ func Sentence(c Condition, lists map[string]PhraseList) string {
 	return info.Label + " is " + either(quoted(c.Values))
 }
 
+func joinSentences(of []Condition, with string, lists map[string]PhraseList) string {
+	parts := make([]string, len(of))
+	comma := ""
+	for i, child := range of {
+		parts[i] = Sentence(child, lists)
+		switch n := len(child.All) + len(child.Any) + len(child.None); {
+		case n > 1:
+			parts[i] = "(" + parts[i] + ")"
+		case strings.Contains(parts[i], " or ") || strings.Contains(parts[i], " and "):
+			comma = ","
+		}
+	}
+	return strings.Join(parts, comma+" "+with+" ")
+}
+
+// unless says that a condition does not hold.
+func unless(c Condition, lists map[string]PhraseList) string {
+	info, _ := InfoOf(c.Field)
+	switch {
+	case len(c.None) == 1:
+		return Sentence(c.None[0], lists)
+	case c.All != nil || c.Any != nil || c.None != nil:
+		return "it is not so that (" + Sentence(c, lists) + ")"
+	case info.kind == words:
+		return strings.Replace(Sentence(c, lists), "says", "does not say", 1)
+	case info.kind == choice && c.Op == Is:
+		c.Op = IsNot
+		return Sentence(c, lists)
+	case info.kind == clock:
+		return strings.Replace(Sentence(c, lists), "came", "did not come", 1)
+	}
+	return "it is not so that " + Sentence(c, lists)
+}
+
 func numberSentence(c Condition, info FieldInfo) string {
 	n := formatNumber(c.Number)
 	bound := map[Op]string{AtLeast: "at least ", AtMost: "at most ", MoreThan: "more than ", LessThan: "less than "}[c.Op]
@@ -510,7 +549,11 @@ func numberSentence(c Condition, info FieldInfo) string {
 	case FieldDuration:
 		return "the talk lasted " + bound + plural(int(c.Number), "second")
 	case FieldRepeat:
-		return "the number called " + bound + n + " times before within " + plural(days(c), "day")
+		times := " times"
+		if c.Number == 1 {
+			times = " time"
+		}
+		return "the number called " + bound + n + times + " before within " + plural(days(c), "day")
 	}
 	return info.Label + " is " + bound + n
 }

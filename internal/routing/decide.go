@@ -19,9 +19,11 @@ const (
 	SlotDeal    = "deal"
 	SlotStage   = "deal.stage"
 	SlotAccount = "account"
-	SlotTask    = "task.1"
 	SlotTags    = "tags"
 )
+
+// SlotTask names the Task that a rule adds as its n-th.
+func SlotTask(n int) string { return fmt.Sprintf("task.%d", n) }
 
 // Decide says what happens to a call: the first rule that fits is followed; where none does, a known caller's call
 // is logged and a new caller becomes a Lead, so that no call ends in silence.
@@ -51,12 +53,15 @@ func Decide(set Set, f Facts) Decision {
 		before := len(d.Actions)
 		p.do(o)
 		for i := before; i < len(d.Actions); i++ {
-			d.Actions[i].Quiet = o.Quiet
+			a := &d.Actions[i]
+			if a.Quiet = o.Quiet; a.Kind == o.Do {
+				a.With = o.With
+			}
 		}
 	}
 	p.setOwner(outcomes)
 	d.Outcome = p.outcome()
-	d.Trace.RunnerUp = runnerUp(set.Rules, d.Trace.Rules, fired)
+	d.Trace.RunnerUp = runnerUp(set.Rules, d.Trace.Rules, fired, e.phrases)
 	return d
 }
 
@@ -96,8 +101,9 @@ func defaultOutcomes(f Facts) []Outcome {
 
 // plan turns a rule's outcomes into actions on records that exist or will.
 type plan struct {
-	e *evaluation
-	d *Decision
+	e     *evaluation
+	d     *Decision
+	tasks int
 }
 
 func (p *plan) note(format string, args ...any) {
@@ -111,7 +117,8 @@ func (p *plan) has(slot string) bool {
 func (p *plan) do(o Outcome) {
 	switch o.Do {
 	case Ignore:
-		p.d.Ignored = true
+	case HandOver:
+		p.d.Handed = handed(p.d.Name, o.Why)
 	case CreateLead:
 		p.createLead()
 	case CreateDeal:
@@ -191,7 +198,8 @@ func (p *plan) createDeal(o Outcome) {
 // addTask hangs a Task on the Deal that the call is about, else on the caller's record.
 func (p *plan) addTask(o Outcome) {
 	m := p.e.facts.Match
-	a := Action{Slot: SlotTask, Kind: AddTask, Contact: contactTarget(m), About: p.deal(), Subject: o.Subject}
+	p.tasks++
+	a := Action{Slot: SlotTask(p.tasks), Kind: AddTask, Contact: contactTarget(m), About: p.deal(), Subject: o.Subject}
 	if a.About == nil && m.Contact == nil {
 		a.About = p.caller()
 	}
@@ -298,7 +306,7 @@ func (p *plan) deal() *Target {
 func (p *plan) moveStage(o Outcome) {
 	if o.If != nil {
 		if k := p.e.check(*o.If); !k.Pass {
-			p.note("The stage was not moved: that needs that %s. Here: %s.", k.Sentence, firstFailing(k).Saw)
+			p.note("The stage was not moved: %s.", lackSentence(*o.If, k, p.e.phrases))
 			return
 		}
 	}
@@ -344,11 +352,13 @@ func contactTarget(m identity.Match) *Target {
 
 // outcome says the actions in the few words that the log shows.
 func (p *plan) outcome() string {
-	if len(p.d.Actions) == 0 {
+	switch {
+	case p.d.Handed != "":
+		return "Handed to a person"
+	case len(p.d.Actions) == 0:
 		p.d.Ignored = true
 		return "Kept, nothing written"
 	}
-	p.d.Ignored = false
 	var parts []string
 	for _, a := range p.d.Actions {
 		switch a.Kind {
@@ -359,7 +369,13 @@ func (p *plan) outcome() string {
 		case MoveStage:
 			parts = append(parts, "stage moved to "+a.Stage)
 		case AddTask:
-			parts = append(parts, "Task added")
+			switch {
+			case a.Slot != SlotTask(1): // said with the first
+			case p.tasks > 1:
+				parts = append(parts, plural(p.tasks, "Task")+" added")
+			default:
+				parts = append(parts, "Task added")
+			}
 		case AddTags:
 			parts = append(parts, singular(a.About.Module)+" tagged")
 		case LogCall:
@@ -379,10 +395,18 @@ func (p *plan) outcome() string {
 	return strings.Join(parts, " · ")
 }
 
+// handed says why a person shall look at a call.
+func handed(rule, why string) string {
+	if why = strings.TrimSpace(why); why == "" {
+		return fmt.Sprintf("The rule “%s” hands this call to a person. Nothing was written to Zoho.", rule)
+	}
+	return fmt.Sprintf("The rule “%s” hands this call to a person: %s", rule, why)
+}
+
 func singular(module string) string { return strings.TrimSuffix(module, "s") }
 
 // runnerUp names the rule that came nearest to firing instead, and what it lacked.
-func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {
+func runnerUp(rules []Rule, traces []RuleTrace, fired int, lists map[string]PhraseList) string {
 	best, bestScore := -1, -1.0
 	for i, t := range traces {
 		if i == fired || t.Off || t.Fits {
@@ -391,7 +415,7 @@ func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {
 		// A rule of which more held is nearer; of two alike, the one that words would have made fit, then the one
 		// that stands higher.
 		s := score(t.Check)
-		if firstFailing(t.Check).Field == FieldSaid {
+		if _, k, _ := lacking(rules[i].When, t.Check); k.Field == FieldSaid {
 			s += 0.01
 		}
 		if s > bestScore {
@@ -406,8 +430,23 @@ func runnerUp(rules []Rule, traces []RuleTrace, fired int) string {
 	if best < 0 {
 		return ""
 	}
-	k := firstFailing(traces[best].Check)
-	return fmt.Sprintf("Not “%s”: it needs that %s. Here: %s.", rules[best].Name, k.Sentence, k.Saw)
+	return fmt.Sprintf("Not “%s”: %s.", rules[best].Name, lackSentence(rules[best].When, traces[best].Check, lists))
+}
+
+// lackSentence says why a condition does not hold: "none of your buying words in the caller's 14 sentences".
+func lackSentence(c Condition, k Check, lists map[string]PhraseList) string {
+	c, k, against := lacking(c, k)
+	saw := ""
+	if k.Saw != "" {
+		saw = ". Here: " + k.Saw
+	}
+	switch {
+	case against:
+		return "it needs that " + unless(c, lists) + saw
+	case k.Field == FieldSaid:
+		return k.Saw
+	}
+	return "it needs that " + Sentence(c, lists) + saw
 }
 
 // score is the share of a check that held, between 0 and 1.
@@ -433,12 +472,23 @@ func score(k Check) float64 {
 	return total / float64(len(k.Of))
 }
 
-// firstFailing goes down to the condition that a check failed by.
-func firstFailing(k Check) Check {
-	for _, c := range k.Of {
-		if c.Pass == (k.Group == "none") {
-			return firstFailing(c)
+// lacking goes down to the condition that a check failed by, of several the first; against says that it holds and must
+// not.
+func lacking(c Condition, k Check) (at Condition, how Check, against bool) {
+	of := c.All
+	switch {
+	case c.Any != nil:
+		of = c.Any
+	case c.None != nil:
+		of = c.None
+	}
+	for i, part := range k.Of {
+		switch {
+		case k.Group == "none" && part.Pass:
+			return of[i], part, true
+		case k.Group != "none" && !part.Pass:
+			return lacking(of[i], part)
 		}
 	}
-	return k
+	return c, k, false
 }

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,19 @@ func TestOutcomesAreCheckedAndSaidInWords(t *testing.T) {
 		{[]Outcome{{Do: CreateDeal, Within: 30, Account: true, Quiet: true}}, "",
 			"create a Deal (not a second within 30 days) with the Account of the caller's company without Zoho's own workflows"},
 		{[]Outcome{{Do: FindAccount}}, "cannot do", ""},
+		{[]Outcome{lead, {Do: AddTask, Subject: "Call back"}, {Do: AddTask, Subject: "Send the brochure", Days: 3}}, "",
+			"create a Lead, add the Task “Call back” due today and add the Task “Send the brochure” due in 3 business days"},
+		{slices.Repeat([]Outcome{{Do: AddTask, Subject: "Call back"}}, 6), "at most 5 Tasks", ""},
+		{[]Outcome{lead, lead}, "each thing once", ""},
+		{[]Outcome{{Do: HandOver, Why: "It is about a lawsuit."}}, "", "hand the call to a person and write nothing to Zoho, saying “It is about a lawsuit.”"},
+		{[]Outcome{{Do: HandOver}, lead}, "does nothing else", ""},
+		{[]Outcome{{Do: HandOver, Why: strings.Repeat("x", 201)}}, "at most 200 characters", ""},
+		{[]Outcome{{Do: CreateLead, With: []Value{{"Lead_Source", "Trade Show"}, {"City", ""}}}}, "", "create a Lead (Lead Source: “Trade Show”, City: empty)"},
+		{[]Outcome{{Do: AddTags, Tags: []string{"a"}, With: []Value{{"City", "x"}}}}, "can have values of its own", ""},
+		{[]Outcome{{Do: CreateLead, With: []Value{{"City", "x"}, {"City", "y"}}}}, "has two values", ""},
+		{[]Outcome{{Do: CreateLead, With: []Value{{"a b", "x"}}}}, "no field's name", ""},
+		{[]Outcome{{Do: MoveStage, Stage: "Negotiation", If: &Condition{Field: FieldSaid, Op: Says, Values: []string{"deal"}}}, {Do: LogCall, On: "deal"}}, "",
+			"move the Deal to “Negotiation” (only if the caller says “deal”) and log the Call on the open Deal"},
 	} {
 		problems := Set{Rules: []Rule{{ID: "1", Name: "x", Then: c.then}}}.Check()
 		switch {
@@ -149,5 +163,58 @@ func TestOutcomesAreCheckedAndSaidInWords(t *testing.T) {
 		case c.problem == "" && Does(c.then, nil) != c.sentence:
 			t.Errorf("%q", Does(c.then, nil))
 		}
+	}
+}
+
+func TestConditionsAreSaidWithoutDoubt(t *testing.T) {
+	caller := func(v ...string) Condition { return Condition{Field: FieldCaller, Op: Is, Values: v} }
+	closed := Condition{Field: FieldHours, Op: Is, Values: []string{"closed"}}
+	night := Condition{Field: FieldTime, Op: Between, Values: []string{"22:00", "06:00"}}
+	buying := Condition{Field: FieldSaid, Op: Says, Lists: []string{ListBuying}}
+	for _, c := range []struct {
+		when Condition
+		want string
+	}{
+		{Condition{All: []Condition{caller("new"), closed}}, "the caller is new and your hours are closed"},
+		{Condition{All: []Condition{caller("new", "lead"), closed}}, "the caller is new or a known Lead, and your hours are closed"},
+		{Condition{Any: []Condition{{All: []Condition{caller("new"), closed}}, buying}}, "(the caller is new and your hours are closed) or the caller says buying words"},
+		{Condition{All: []Condition{{Any: []Condition{closed, night}}, caller("new")}}, "(your hours are closed, or the call came between 22:00 and 06:00) and the caller is new"},
+		{Condition{None: []Condition{buying}}, "the caller does not say buying words"},
+		{Condition{None: []Condition{caller("new")}}, "the caller is not new"},
+		{Condition{None: []Condition{night}}, "the call did not come between 22:00 and 06:00"},
+		{Condition{None: []Condition{{None: []Condition{closed}}}}, "your hours are closed"},
+		{Condition{None: []Condition{{Field: FieldBudget, Op: MoreThan, Number: 25000}}}, "it is not so that the caller's budget is more than 25,000"},
+		{Condition{None: []Condition{{All: []Condition{caller("new"), closed}}}}, "it is not so that (the caller is new and your hours are closed)"},
+		{Condition{All: []Condition{{None: []Condition{caller("new"), buying}}, closed}}, "(none of these holds: the caller is new or the caller says buying words) and your hours are closed"},
+		{Condition{Field: FieldStage, Op: IsNot, Values: []string{"Qualification"}}, "the open Deal's stage is not “Qualification”"},
+		{Condition{Field: FieldAmount, Op: LessThan, Number: 1234567.5}, "the open Deal's amount is less than 1,234,567.5"},
+		{Condition{Field: FieldHoliday, Op: Is, Values: []string{"yes"}}, "the day is one of your holidays"},
+		{Condition{Field: FieldRepeat, Op: AtLeast, Number: 1, Days: 7}, "the number called at least 1 time before within 7 days"},
+	} {
+		if got := Sentence(c.when, DefaultSet().Lists()); got != c.want {
+			t.Errorf("got  %q\nwant %q", got, c.want)
+		}
+	}
+}
+
+func TestTheRunnerUpIsSaidAsAPersonWould(t *testing.T) {
+	d := Decide(DefaultSet(), facts(func(f *Facts) { contact(f); says(f, "Where is my technician?", "He is late.") }))
+	if want := "Not “Contact who wants to buy”: none of your buying words in the caller's 2 sentences."; d.Trace.RunnerUp != want {
+		t.Errorf("got %q", d.Trace.RunnerUp)
+	}
+	set := Set{Rules: []Rule{{ID: "1", Name: "No spam", When: Condition{All: []Condition{
+		{Field: FieldCaller, Op: Is, Values: []string{"new"}}, {None: []Condition{{Field: FieldSaid, Op: Says, Values: []string{"warranty"}}}},
+	}}, Then: []Outcome{{Do: CreateLead}}}}}
+	d = Decide(set, facts(func(f *Facts) { says(f, "Your car's warranty ends.") }))
+	if want := "Not “No spam”: it needs that the caller does not say “warranty”. Here: “warranty” in the caller's 1 sentence."; d.Trace.RunnerUp != want {
+		t.Errorf("got %q", d.Trace.RunnerUp)
+	}
+}
+
+func TestACallHandedToAPersonWritesNothing(t *testing.T) {
+	set := Set{Rules: []Rule{{ID: "1", Name: "Lawsuits", Then: []Outcome{{Do: HandOver}}}}}
+	d := Decide(set, facts(func(*Facts) {}))
+	if len(d.Actions) > 0 || d.Ignored || d.Outcome != "Handed to a person" || !strings.Contains(d.Handed, "The rule “Lawsuits” hands this call to a person.") {
+		t.Errorf("%+v", d)
 	}
 }

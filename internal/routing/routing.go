@@ -98,6 +98,14 @@ type Outcome struct {
 	Owner     string     `json:"owner,omitempty"`      // SetOwner: Zoho's id of the user
 	OwnerName string     `json:"owner_name,omitempty"` // SetOwner: as the page shows the user
 	Quiet     bool       `json:"quiet,omitempty"`      // Zoho's own workflows, approvals and Blueprints do not run for what this writes
+	With      []Value    `json:"with,omitempty"`       // CreateLead, CreateDeal, LogCall, AddTask: values of the record's own, instead of the mapping's
+	Why       string     `json:"why,omitempty"`        // HandOver: what the person is told
+}
+
+// Value is what one field of a record gets, whatever the mapping says.
+type Value struct {
+	Field string `json:"field"` // api_name
+	Value string `json:"value"` // a template, as in a mapping
 }
 
 // NextStage as an Outcome's Stage means the stage that follows the Deal's present one.
@@ -115,9 +123,15 @@ const (
 	AddTags    ActionKind = "add_tags"
 	SetOwner   ActionKind = "set_owner" // of all that the rule creates
 	Ignore     ActionKind = "ignore"    // kept and shown, nothing written to Zoho
+	HandOver   ActionKind = "hand_over" // nothing is written until a person has looked
 
 	FindAccount ActionKind = "find_account" // no outcome of its own: a Deal's Account, made where Zoho has none of the name
 )
+
+// Creates is the module of the record that an action of this kind makes; empty where it makes none.
+func (k ActionKind) Creates() string {
+	return map[ActionKind]string{CreateLead: "Leads", CreateDeal: "Deals", LogCall: "Calls", AddTask: "Tasks", FindAccount: "Accounts"}[k]
+}
 
 // PhraseList is a named list of phrases. They match whole words of the caller, without case and accents; the last word
 // of a phrase matches its plural and possessive too, and a trailing * stands for any ending of the word. Where the phone provider
@@ -154,13 +168,14 @@ type Decision struct {
 	Name    string   `json:"name"`    // of the rule
 	Outcome string   `json:"outcome"` // in words, as the log shows it: "Lead and Call created"
 	Ignored bool     `json:"ignored,omitempty"`
+	Handed  string   `json:"handed,omitempty"`  // why a person shall look at the call, in words; nothing is written then
 	Actions []Action `json:"actions,omitempty"` // in order; a later one may hang on the record of an earlier one
 	Trace   Trace    `json:"trace"`
 }
 
 // Action is one record to be written.
 type Action struct {
-	Slot    string     `json:"slot"` // lead, call, deal, deal.stage, …: the action's name within the call
+	Slot    string     `json:"slot"` // lead, call, deal, deal.stage, task.2, …: the action's name within the call
 	Kind    ActionKind `json:"kind"` // anything but Ignore and SetOwner
 	Contact *Target    `json:"contact,omitempty"`
 	Account *Target    `json:"account,omitempty"`
@@ -172,6 +187,7 @@ type Action struct {
 	Tags    []string   `json:"tags,omitempty"`    // AddTags, or of a record that is created
 	Owner   string     `json:"owner,omitempty"`   // of a record that is created: Zoho's id of the user
 	Quiet   bool       `json:"quiet,omitempty"`   // Zoho's own workflows do not run
+	With    []Value    `json:"with,omitempty"`    // of a record that is created: laid over the rows of its module's mapping
 }
 
 // Target is a record that an action hangs on: one that exists, by ID, or one that an earlier action of the same

@@ -39,7 +39,7 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 				parts[i] += " out of " + either(quoted(o.From))
 			}
 			if o.If != nil {
-				parts[i] += " if " + Sentence(*o.If, lists)
+				parts[i] += " (only if " + Sentence(*o.If, lists) + ")"
 			}
 		case AddTask:
 			due := "today"
@@ -61,6 +61,14 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 			parts[i] = "give what is created to " + name
 		case Ignore:
 			parts[i] = "keep the call here and write nothing to Zoho"
+		case HandOver:
+			parts[i] = "hand the call to a person and write nothing to Zoho"
+			if o.Why != "" {
+				parts[i] += ", saying “" + o.Why + "”"
+			}
+		}
+		if len(o.With) > 0 {
+			parts[i] += " (" + values(o.With) + ")"
 		}
 		if o.Quiet {
 			parts[i] += " without Zoho's own workflows"
@@ -73,4 +81,16 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 		return parts[0]
 	}
 	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
+
+// values says what a record gets beside its mapping: "Industry: “Plumbing”".
+func values(with []Value) string {
+	parts := make([]string, len(with))
+	for i, v := range with {
+		parts[i] = strings.ReplaceAll(v.Field, "_", " ") + ": “" + clip(v.Value, 60) + "”"
+		if strings.TrimSpace(v.Value) == "" {
+			parts[i] = strings.ReplaceAll(v.Field, "_", " ") + ": empty"
+		}
+	}
+	return strings.Join(parts, ", ")
 }

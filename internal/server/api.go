@@ -40,6 +40,7 @@ func (s *Server) api() error {
 	operate(s, api, "list-calls", http.MethodGet, "/calls", "The calls of the workspace, newest first", account.See, http.StatusOK, s.apiCalls, words{})
 	operate(s, api, "show-call", http.MethodGet, "/calls/{id}", "One call with its match, decision, deliveries, attempts and timings", account.See, http.StatusOK, s.apiCall, words{})
 	operate(s, api, "replay-call", http.MethodPost, "/calls/{id}/replay", "Send a call through again; what stands in Zoho is kept", account.Operate, http.StatusAccepted, s.apiReplay, words{})
+	operate(s, api, "put-call-away", http.MethodPost, "/calls/{id}/put-away", "Say that a person took care of a call that needs one; nothing more of it is written", account.Operate, http.StatusOK, s.apiPutAway, words{})
 	operate(s, api, "show-connection", http.MethodGet, "/connection", "The link to Zoho, its credits, and the lane", account.See, http.StatusOK, s.apiConnection, words{})
 	operate(s, api, "show-stats", http.MethodGet, "/stats", "How many calls stand where", account.See, http.StatusOK, s.apiStats, words{})
 	s.configAPI(api)

@@ -210,6 +210,9 @@ func TestEveryAnswerOfTheAPIIsWhatTheDocumentSays(t *testing.T) {
 		{"GET", "/api/v1/calls/" + uuid.NewString(), "/calls/{id}", "", 404},
 		{"GET", "/api/v1/connection", "/connection", "", 200},
 		{"GET", "/api/v1/stats", "/stats", "", 200},
+		{"POST", "/api/v1/calls/" + delivered.String() + "/put-away", "/calls/{id}/put-away", "", 409},
+		{"POST", "/api/v1/calls/" + refused.String() + "/put-away", "/calls/{id}/put-away", "", 200},
+		{"POST", "/api/v1/calls/" + uuid.NewString() + "/put-away", "/calls/{id}/put-away", "", 404},
 		{"POST", "/api/v1/calls/" + refused.String() + "/replay", "/calls/{id}/replay", `{"config":"newest"}`, 422},
 		{"POST", "/api/v1/calls/" + refused.String() + "/replay", "/calls/{id}/replay", `{"config":"original"}`, 202},
 		{"POST", "/api/v1/calls/" + delivered.String() + "/replay", "/calls/{id}/replay", "", 202},
@@ -263,8 +266,8 @@ func TestAPIKeysHaveTheirTenantAndRole(t *testing.T) {
 	}
 	random := uuid.NewString()
 	operator := l.program(a, account.Operator)
-	for _, path := range []string{"/api/v1/calls/%s", "/api/v1/calls/%s/replay"} {
-		method := map[bool]string{true: "POST", false: "GET"}[strings.HasSuffix(path, "replay")]
+	for _, path := range []string{"/api/v1/calls/%s", "/api/v1/calls/%s/replay", "/api/v1/calls/%s/put-away"} {
+		method := map[bool]string{true: "GET", false: "POST"}[strings.HasSuffix(path, "%s")]
 		of, with := operator.ask(method, fmt.Sprintf(path, foreign), ""), operator.ask(method, fmt.Sprintf(path, random), "")
 		if of.status != http.StatusNotFound || of.text != with.text {
 			t.Errorf("%s: foreign %d %s, random %s", path, of.status, of.text, with.text)

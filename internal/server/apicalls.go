@@ -313,6 +313,19 @@ func (s *Server) apiReplay(ctx context.Context, h account.Holder, in *apiReplayI
 	return out, nil
 }
 
+func (s *Server) apiPutAway(ctx context.Context, h account.Holder, in *apiOne) (*apiReplayOut, error) {
+	id, err := call.ParseID(in.ID)
+	if err != nil {
+		return nil, errNoSuchCall
+	}
+	if err := delivery.PutAway(ctx, s.DB, h.Tenant, id, "key "+h.Name); err != nil {
+		return nil, err
+	}
+	out := &apiReplayOut{}
+	out.Body.ID, out.Body.Status = id.String(), delivery.Ignored
+	return out, nil
+}
+
 type nothing struct{}
 
 type apiConnectionOut struct {

@@ -193,6 +193,10 @@ func (t *teller) timeline() []ui.Event {
 	case delivery.NeedsAttention:
 		events = append(events, ui.Event{Tone: ui.Bad, Title: "Needs you", Text: s.Reason})
 	case delivery.Ignored:
+		if s.Outcome == delivery.OutcomePutAway {
+			events = append(events, ui.Event{Title: s.Outcome, Icon: "circle-check", Text: "Nothing more is written to Zoho. The call can still be replayed."})
+			break
+		}
 		events = append(events, ui.Event{Title: "Kept, nothing written", Icon: "circle-slash", Text: "A rule says that calls like this are not written to Zoho."})
 	}
 	return events
@@ -201,8 +205,8 @@ func (t *teller) timeline() []ui.Event {
 // decided is what was decided: as a plan, until it stands in Zoho.
 func (t *teller) decided() string {
 	outcome := t.story.Decision.Decision.Outcome
-	switch t.story.Status {
-	case delivery.Delivered, delivery.Ignored:
+	switch {
+	case t.story.Status == delivery.Delivered, t.story.Status == delivery.Ignored, t.story.Decision.Decision.Handed != "":
 		return outcome
 	}
 	return "planned: " + outcome
@@ -346,6 +350,9 @@ func (t *teller) cause() *page.CallCause {
 		case strings.HasPrefix(v.Fix, "/sources/"):
 			v.FixLabel = "Mend the source"
 		}
+	}
+	if s.Cause.Code != delivery.CauseUnsettled && operates {
+		v.PutAway = "/calls/" + s.ID.String() + "/put-away"
 	}
 	if s.Cause.Code == delivery.CauseUnsettled {
 		v.Slot = s.Cause.Slot

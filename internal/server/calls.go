@@ -555,6 +555,18 @@ func (s *Server) settle(c echo.Context) error {
 	return s.seeOther(c, "/calls/"+id.String(), "Thank you. The call goes on from there.")
 }
 
+// putAway takes a person's word that they took care of a call.
+func (s *Server) putAway(c echo.Context) error {
+	id, err := call.ParseID(c.Param("id"))
+	if err != nil {
+		return errNoSuchCall
+	}
+	if err := delivery.PutAway(ctx(c), s.DB, tenantOf(c), id, memberOf(c).Email); err != nil {
+		return err
+	}
+	return s.seeOther(c, "/calls/"+id.String(), "Put away. Nothing more is written for this call, unless it is replayed.")
+}
+
 // ring tells the lane that there is work.
 func (s *Server) ring(t tenant.ID) {
 	if s.Bell != nil {

@@ -52,6 +52,7 @@ func (s *Server) routes() []route {
 		{post, "/calls/replay", account.Operate, s.replay},
 		{get, "/calls/:id", account.See, s.call},
 		{post, "/calls/:id/settle", account.Operate, s.settle},
+		{post, "/calls/:id/put-away", account.Operate, s.putAway},
 		{get, "/calls/:id/events/:event", account.See, s.rawEvent},
 		{post, "/test-call", account.Operate, s.testCall},
 		{get, "/live", account.See, s.live},

@@ -279,6 +279,7 @@ var actions = map[string]string{
 	"zoho.other_org_declined": "Kept the organisation that was connected",
 	"call.replayed":           "Replayed calls",
 	"call.settled":            "Settled a call",
+	"call.put_away":           "Took care of a call",
 	"calls.exported":          "Exported calls",
 }
 
