@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -70,12 +69,5 @@ func FactsOf(ctx context.Context, tx pgx.Tx, t tenant.ID, id call.ID) (routing.F
 	if err != nil {
 		return routing.Facts{}, fmt.Errorf("reading the facts of a call: %w", err)
 	}
-	var f routing.Facts
-	if err := json.Unmarshal(facts, &f); err != nil {
-		return routing.Facts{}, fmt.Errorf("reading the facts of a call: %w", err)
-	}
-	if f.Call, err = call.UnmarshalCall(folded); err != nil {
-		return routing.Facts{}, fmt.Errorf("reading a call: %w", err)
-	}
-	return f, nil
+	return readFacts(facts, folded)
 }

@@ -340,18 +340,16 @@ func (r *run) plan(drafts []mapping.Draft, problems []mapping.Problem) {
 			d = r.add(draft.Slot, 0)
 		}
 		d.unfit = nil
-		for _, p := range problems {
-			if p.Blocking && p.Slot == draft.Slot {
-				d.unfit = causeOfProblem(p)
-				break
-			}
+		p, unfit := problemOf(draft, problems)
+		if unfit {
+			d.unfit = causeOfProblem(p)
 		}
 		if d.begun() {
 			continue
 		}
 		d.draft, d.position, d.decision, d.version, d.cause = draft, i, r.decided.number, r.config.Version, nil
 		d.to(Planned)
-		if d.unfit != nil && draft.Find == "" { // one that Zoho has is taken, whatever a new one would lack
+		if unfit && refusesAtOnce(draft) {
 			d.cause = d.unfit
 			d.to(Refused)
 		}
