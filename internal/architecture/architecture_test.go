@@ -55,6 +55,7 @@ var onlyBy = map[string]struct {
 	"internal/provider":     {[]string{"internal/intake"}, "a vendor's dialect ends at the door; everyone else speaks of calls"},
 	"internal/zoho/sandbox": {[]string{"cmd/hookline", "internal/harness"}, "the program talks to Zoho over HTTP, real or not"},
 	"internal/server":       {[]string{"cmd/hookline", "internal/harness"}, "the door is opened by the command alone"},
+	"internal/backtest":     {[]string{"internal/server", "cmd/hookline"}, "a flow of its own: it is asked for by people and programs, and serves no call"},
 	"web":                   {[]string{"internal/server", "internal/zoho/sandbox"}, "pages are for people; only what serves people shows them"},
 }
 

@@ -41,9 +41,12 @@ func ValueNamed(m map[string]any, name string) any {
 	return nil
 }
 
+// separators are what names differ in without meaning something else.
+var separators = strings.NewReplacer(" ", "", "_", "", "-", "")
+
 // FoldName is a name without regard to case, spaces, underscores and hyphens.
 func FoldName(s string) string {
-	return strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(s))
+	return strings.ToLower(separators.Replace(s))
 }
 
 // Plain brings a value of a decoded document to the kinds that Answer names.
