@@ -73,6 +73,43 @@
     rows[next].scrollIntoView({ block: "nearest" });
   });
 
+  // A form that gives itself back with each button renews its own part of the page in place, one turn after another and
+  // each with what the form then holds; a button that leaves the page (data-leaves) does what it does without script.
+  const turns = new WeakMap();
+  const renew = (form, act, why) => {
+    const turn = turns.get(form) || { last: Promise.resolve(), typed: false };
+    turns.set(form, turn);
+    if (why === "typed") {
+      if (turn.typed) return turn.last;
+      turn.typed = true;
+    }
+    turn.last = turn.last.then(async () => {
+      if (why === "typed") turn.typed = false;
+      if (!form.isConnected) return;
+      const part = form.dataset.renews, focused = document.activeElement?.id;
+      const chip = why === "typed" ? null : document.activeElement?.closest("[data-chip]"), was = chip?.value;
+      await htmx.ajax("POST", form.action, { source: form, target: part, select: part, selectOOB: "#toasts", swap: "outerMorph", values: act });
+      if (chip && chip.value === was) chip.value = "";
+      if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
+    });
+    return turn.last;
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target, by = event.submitter;
+    if (!form.matches("form[data-renews]") || by?.matches("[data-leaves]")) return;
+    event.preventDefault();
+    renew(form, by?.name ? { [by.name]: by.value } : {}, "pressed");
+  });
+  let pause = 0;
+  const typed = (event) => {
+    const form = event.target.closest("form[data-renews][data-follows]");
+    if (!form) return;
+    clearTimeout(pause);
+    pause = setTimeout(() => renew(form, { act: "preview" }, "typed"), event.type === "change" ? 0 : 400);
+  };
+  document.addEventListener("input", typed);
+  document.addEventListener("change", typed);
+
   // Relative times, once a minute; the server wrote the first ones in the same words.
   const relative = (seconds) => {
     if (seconds < 10) return "just now";

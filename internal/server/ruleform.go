@@ -1,387 +1,282 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/labstack/echo/v4"
-
+	"hookline/internal/fault"
 	"hookline/internal/routing"
 	"hookline/web/page"
-	"hookline/web/ui"
 )
 
-// ruleFormOf shows a rule as answers to the form's questions. A condition that no question can show makes the form
-// show all conditions as JSON.
-func ruleFormOf(r routing.Rule, set routing.Set) page.RuleForm {
-	v := page.RuleForm{ID: r.ID, Name: r.Name, Match: "all", Days: "30", Within: "30", Account: true, TaskDays: "1", AnswerOp: "is", Problems: page.Problems{}}
-	tests := r.When.All
-	if r.When.Any != nil {
-		v.Match, tests = "any", r.When.Any
+// Kinds of a condition's row.
+const (
+	rowTest  = "test"
+	rowGroup = "group"
+	rowRaw   = "raw"
+)
+
+// factAnswer stands in the menu of facts for any answer of the call; its name is asked for beside it.
+const factAnswer = string(routing.FieldAnswer)
+
+// ruleFormOf shows a rule as a form: its conditions as rows, with groups one level deep, and what it does as rows. A
+// part that the form could not give back as it is becomes a raw row, which keeps it.
+func ruleFormOf(r routing.Rule) page.RuleForm {
+	v := page.RuleForm{ID: r.ID, Name: r.Name, Problems: page.Problems{}, When: page.ConditionRow{Kind: rowGroup, Match: "all"}}
+	k := keys{}
+	switch match, of := groupOf(r.When); {
+	case match != "":
+		v.When.Match = match
+		for _, c := range of {
+			v.When.Rows = append(v.When.Rows, k.row(c, ""))
+		}
+	case r.When.Field != "":
+		v.Bare = true
+		v.When.Rows = []page.ConditionRow{k.row(r.When, "")}
 	}
-	answered := map[routing.Field]bool{}
-	plain := r.When.None == nil
-	if r.When.Field != "" {
-		tests = []routing.Condition{r.When}
+	for i, o := range r.Then {
+		v.Then = append(v.Then, actionRowOf("a"+strconv.Itoa(i+1), o))
 	}
-	var callers, statuses, directions, lists []string
-	for _, t := range tests {
-		key := t.Field
-		if t.Field == routing.FieldDuration {
-			key += routing.Field(t.Op)
-		}
-		if strings.HasPrefix(string(t.Field), "answer.") {
-			key = routing.FieldAnswer
-		}
-		if t.Field == "" || t.Op == routing.IsNot || t.Op == routing.MoreThan || t.Op == routing.LessThan || answered[key] {
-			plain = false
-			break
-		}
-		answered[key] = true
-		one := strings.Join(t.Values, ", ")
-		switch t.Field {
-		case routing.FieldCaller:
-			callers = t.Values
-		case routing.FieldOpenDeals:
-			switch {
-			case t.Op == routing.AtLeast && t.Number == 1:
-				v.OpenDeal = "yes"
-			case t.Op == routing.AtMost && t.Number == 0:
-				v.OpenDeal = "no"
-			default:
-				plain = false
-			}
-		case routing.FieldSaid:
-			lists, v.Words = t.Lists, strings.Join(t.Values, "\n")
-		case routing.FieldIntent:
-			v.Intent, v.More = one, true
-			plain = plain && t.Op == routing.Contains
-		case routing.FieldUsable:
-			v.Number, v.More = one, true
-			plain = plain && len(t.Values) == 1
-		case routing.FieldHours:
-			v.Hours = one
-			plain = plain && len(t.Values) == 1
-		case routing.FieldStatus:
-			statuses, v.More = t.Values, true
-		case routing.FieldDirection:
-			directions, v.More = t.Values, true
-		case routing.FieldDuration:
-			v.More = true
-			if t.Op == routing.AtLeast {
-				v.AtLeast = decimal(t.Number)
-			} else {
-				v.AtMost = decimal(t.Number)
-			}
-		case routing.FieldRepeat:
-			v.Repeats, v.Days, v.More = decimal(t.Number), strconv.Itoa(t.Days), true
-			plain = plain && t.Op == routing.AtLeast
-		case routing.FieldSource:
-			v.Source, v.More = one, true
-			plain = plain && t.Op == routing.Is
-		case routing.FieldDialled:
-			v.Dialled, v.More = one, true
-			plain = plain && t.Op == routing.Is
-		case routing.FieldStage, routing.FieldAmount, routing.FieldBudget, routing.FieldWeekday, routing.FieldTime, routing.FieldHoliday:
-			plain = false
-		default:
-			v.More = true
-			v.Answer, v.AnswerOp, v.AnswerIs = strings.TrimPrefix(string(t.Field), "answer."), string(t.Op), one
-			if t.Op == routing.AtLeast || t.Op == routing.AtMost {
-				v.AnswerIs = decimal(t.Number)
-			}
-		}
-	}
-	if !plain {
-		doc, err := json.MarshalIndent(r.When, "", "  ")
-		if err == nil {
-			v.JSON = string(doc)
-		}
-	}
-	choices(&v, set, callers, lists, statuses, directions)
-	outcomeForm(&v, r.Then)
 	return v
 }
 
-// choices fills the form's boxes.
-func choices(v *page.RuleForm, set routing.Set, callers, lists, statuses, directions []string) {
-	boxes := func(f routing.Field, on []string) (out []page.RuleChoice) {
-		info, _ := routing.InfoOf(f)
-		for _, c := range info.Choices {
-			label := strings.ToUpper(c.Label[:1]) + c.Label[1:]
-			out = append(out, page.RuleChoice{Value: c.Value, Label: label, On: slices.Contains(on, c.Value)})
-		}
-		return out
+// keys names rows: 1, 2, 3, and within group 2: 2-1, 2-2.
+type keys map[string]int
+
+func (k keys) next(group string) string {
+	k[group]++
+	if group == "" {
+		return strconv.Itoa(k[group])
 	}
-	v.Callers = boxes(routing.FieldCaller, callers)
-	v.Callers[0].Label = "A new caller"
-	v.Statuses, v.Directions = boxes(routing.FieldStatus, statuses), boxes(routing.FieldDirection, directions)
-	v.Lists = nil
-	for _, l := range set.Phrases {
-		v.Lists = append(v.Lists, page.RuleChoice{Value: l.Name, Label: l.Label, On: slices.Contains(lists, l.Name)})
-	}
+	return group + "-" + strconv.Itoa(k[group])
 }
 
-func outcomeForm(v *page.RuleForm, then []routing.Outcome) {
-	quiet := []string{}
-	for _, o := range then {
-		if o.Quiet {
-			quiet = append(quiet, string(o.Do))
+func (k keys) row(c routing.Condition, group string) page.ConditionRow {
+	key := k.next(group)
+	row := page.ConditionRow{Key: key, Kind: rowTest}
+	switch match, of := groupOf(c); {
+	case match != "" && group == "" && len(of) > 0:
+		row.Kind, row.Match = rowGroup, match
+		for _, child := range of {
+			row.Rows = append(row.Rows, k.row(child, key))
 		}
-		switch o.Do {
-		case routing.CreateLead:
-			v.Does = "lead"
-		case routing.CreateDeal:
-			v.Does, v.Within, v.Account = "deal", strconv.Itoa(o.Within), o.Account
-		case routing.AddTask:
-			v.Task, v.TaskDays, v.Also = o.Subject, strconv.Itoa(o.Days), true
-		case routing.AddTags:
-			v.Tags, v.TagsOn, v.Also = strings.Join(o.Tags, ", "), o.On, true
-		case routing.SetOwner:
-			v.Owner, v.OwnerName, v.Also = o.Owner, o.OwnerName, true
-		case routing.LogCall:
-			if v.Does == "" {
-				v.Does = o.On + "-log"
-			}
-		case routing.Ignore:
-			v.Does = "ignore"
-		case routing.MoveStage:
-			v.Stage, v.From = o.Stage, strings.Join(o.From, ", ")
-			if o.If != nil && len(o.If.Lists) == 1 {
-				v.StageWords = o.If.Lists[0]
-			}
-		}
-	}
-	quietBoxes(v, quiet)
-}
-
-// quietBoxes are the kinds of write for which Zoho's own workflows can be kept from running. Lead and Deal are one box.
-func quietBoxes(v *page.RuleForm, quiet []string) {
-	v.Also = v.Also || len(quiet) > 0
-	on := func(kinds ...routing.ActionKind) bool {
-		return slices.ContainsFunc(kinds, func(k routing.ActionKind) bool { return slices.Contains(quiet, string(k)) })
-	}
-	v.Quiet = []page.RuleChoice{
-		{Value: string(routing.CreateLead), Label: "the new Lead or Deal", On: on(routing.CreateLead, routing.CreateDeal)},
-		{Value: string(routing.LogCall), Label: "the Call", On: on(routing.LogCall)},
-		{Value: string(routing.MoveStage), Label: "the stage", On: on(routing.MoveStage)},
-		{Value: string(routing.AddTask), Label: "the Task", On: on(routing.AddTask)},
-		{Value: string(routing.AddTags), Label: "the tags", On: on(routing.AddTags)},
-	}
-}
-
-// readRuleForm reads the posted answers into a rule. The form comes back with what was typed and with what is wrong;
-// the rule is of use only when nothing is.
-func readRuleForm(c echo.Context, id string, set routing.Set) (page.RuleForm, routing.Rule) {
-	values := func(name string) []string {
-		form, err := c.FormParams()
-		if err != nil {
-			return nil
-		}
-		return form[name]
-	}
-	f := func(name string) string { return strings.TrimSpace(c.FormValue(name)) }
-	v := page.RuleForm{
-		ID: id, Name: f("name"), Match: f("match"), OpenDeal: f("open_deal"), Words: c.FormValue("words"), Intent: f("intent"), Number: f("number"), Hours: f("hours"),
-		AtLeast: f("at_least"), AtMost: f("at_most"), Repeats: f("repeats"), Days: f("days"), Source: f("source"), Dialled: f("dialled"),
-		Answer: f("answer"), AnswerOp: f("answer_op"), AnswerIs: f("answer_is"), More: true, JSON: c.FormValue("when"),
-		Does: f("does"), Within: f("within"), Stage: f("stage"), From: f("stage_from"), StageWords: f("stage_words"), Problems: page.Problems{},
-		Account: f("account") != "", Task: f("task"), TaskDays: f("task_days"), Tags: f("tags"), TagsOn: f("tags_on"), Owner: f("owner"), Also: true,
-	}
-	quietBoxes(&v, values("quiet"))
-	choices(&v, set, values("caller"), values("list"), values("status"), values("direction"))
-	r := routing.Rule{ID: id, Name: v.Name}
-	if v.Name == "" {
-		v.Problems["name"] = "Give the rule a name."
-	}
-	if v.JSON != "" {
-		dec := json.NewDecoder(strings.NewReader(v.JSON))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&r.When); err != nil {
-			v.Problems["when"] = "This is not JSON of conditions: " + err.Error()
-		}
-	} else {
-		r.When = readConditions(&v, values("caller"), values("list"), values("status"), values("direction"))
-	}
-	r.Then = readOutcome(&v)
-	return v, r
-}
-
-func readConditions(v *page.RuleForm, callers, lists, statuses, directions []string) routing.Condition {
-	tests := []routing.Condition{}
-	add := func(c routing.Condition) { tests = append(tests, c) }
-	choose := func(field routing.Field, values []string) {
-		if values = slices.DeleteFunc(values, func(s string) bool { return s == "" }); len(values) > 0 {
-			add(routing.Condition{Field: field, Op: routing.Is, Values: values})
-		}
-	}
-	amount := func(key, text string) (float64, bool) {
-		if text == "" {
-			return 0, false
-		}
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || n < 0 {
-			v.Problems[key] = "Enter a number from 0 up."
-			return 0, false
-		}
-		return n, true
-	}
-	choose(routing.FieldCaller, callers)
-	switch v.OpenDeal {
-	case "yes":
-		add(routing.Condition{Field: routing.FieldOpenDeals, Op: routing.AtLeast, Number: 1})
-	case "no":
-		add(routing.Condition{Field: routing.FieldOpenDeals, Op: routing.AtMost})
-	}
-	if words := textLines(v.Words); len(lists) > 0 || len(words) > 0 {
-		add(routing.Condition{Field: routing.FieldSaid, Op: routing.Says, Lists: lists, Values: words})
-	}
-	choose(routing.FieldHours, []string{v.Hours})
-	choose(routing.FieldUsable, []string{v.Number})
-	choose(routing.FieldStatus, statuses)
-	choose(routing.FieldDirection, directions)
-	if n, ok := amount("at_least", v.AtLeast); ok {
-		add(routing.Condition{Field: routing.FieldDuration, Op: routing.AtLeast, Number: n})
-	}
-	if n, ok := amount("at_most", v.AtMost); ok {
-		add(routing.Condition{Field: routing.FieldDuration, Op: routing.AtMost, Number: n})
-	}
-	if n, ok := amount("repeats", v.Repeats); ok {
-		days, err := strconv.Atoi(v.Days)
-		if err != nil || days < 1 || days > 90 {
-			v.Problems["days"] = "Enter 1 to 90 days."
-		}
-		add(routing.Condition{Field: routing.FieldRepeat, Op: routing.AtLeast, Number: n, Days: days})
-	}
-	if texts := commas(v.Intent); len(texts) > 0 {
-		add(routing.Condition{Field: routing.FieldIntent, Op: routing.Contains, Values: texts})
-	}
-	choose(routing.FieldSource, commas(v.Source))
-	choose(routing.FieldDialled, commas(v.Dialled))
-	if v.Answer != "" {
-		t := routing.Condition{Field: routing.FieldAnswer + "." + routing.Field(v.Answer), Op: routing.Op(v.AnswerOp)}
-		if t.Op == routing.AtLeast || t.Op == routing.AtMost {
-			n, ok := routing.Money(v.AnswerIs)
-			if !ok {
-				v.Problems["answer_is"] = "Enter the number that the answer is compared with."
-			}
-			t.Number = n
-		} else if t.Values = commas(v.AnswerIs); len(t.Values) == 0 {
-			v.Problems["answer_is"] = "Enter what the answer is compared with."
-		}
-		add(t)
-	} else if v.AnswerIs != "" {
-		v.Problems["answer"] = "Name the answer."
-	}
-	if len(tests) == 0 {
-		return routing.Condition{}
-	}
-	if v.Match == "any" {
-		return routing.Condition{Any: tests}
-	}
-	return routing.Condition{All: tests}
-}
-
-func readOutcome(v *page.RuleForm) []routing.Outcome {
-	log := func(on string) routing.Outcome { return routing.Outcome{Do: routing.LogCall, On: on} }
-	var then []routing.Outcome
-	switch v.Does {
-	case "lead":
-		then = []routing.Outcome{{Do: routing.CreateLead}, log("lead")}
-	case "contact-log", "lead-log", "deal-log":
-		then = []routing.Outcome{log(strings.TrimSuffix(v.Does, "-log"))}
-	case "deal":
-		within, err := strconv.Atoi(v.Within)
-		if err != nil || within < 0 {
-			v.Problems["within"] = "Enter a number of days, 0 for no limit."
-		}
-		then = []routing.Outcome{{Do: routing.CreateDeal, Within: within, Account: v.Account}, log("deal")}
-	case "ignore":
-		then = []routing.Outcome{{Do: routing.Ignore}}
 	default:
-		v.Problems["does"] = "Choose what happens to the call."
+		row = testRowOf(key, c)
 	}
-	if v.Stage != "" {
-		if v.Does == "ignore" {
-			v.Problems["stage"] = "A call that is kept here moves no Deal."
-		}
-		move := routing.Outcome{Do: routing.MoveStage, Stage: v.Stage, From: commas(v.From)}
-		if v.StageWords != "" {
-			move.If = &routing.Condition{Field: routing.FieldSaid, Op: routing.Says, Lists: []string{v.StageWords}}
-		}
-		then = append(then, move)
+	if again, err := conditionOf(row); err != nil || !sameJSON(again, c) {
+		return page.ConditionRow{Key: key, Kind: rowRaw, Raw: jsonOf(c)}
 	}
-	return readMoreOutcomes(v, then)
+	return row
 }
 
-// readMoreOutcomes adds the Task, the tags, the owner and what runs quietly.
-func readMoreOutcomes(v *page.RuleForm, then []routing.Outcome) []routing.Outcome {
-	more := func(key string, given bool) bool {
-		if given && v.Does == "ignore" {
-			v.Problems[key] = "A call that is kept here writes nothing to Zoho."
-		}
-		return given
+// groupOf is how the parts of a group count, and the parts; an empty word for what is no group.
+func groupOf(c routing.Condition) (match string, of []routing.Condition) {
+	switch {
+	case c.All != nil:
+		return "all", c.All
+	case c.Any != nil:
+		return "any", c.Any
+	case c.None != nil:
+		return "none", c.None
 	}
-	if more("task", v.Task != "") {
-		days, err := strconv.Atoi(v.TaskDays)
-		if err != nil || days < 0 || days > 90 {
-			v.Problems["task_days"] = "Enter 0 to 90 business days."
-		}
-		then = append(then, routing.Outcome{Do: routing.AddTask, Subject: v.Task, Days: days})
-	}
-	if more("tags", v.Tags != "") {
-		then = append(then, routing.Outcome{Do: routing.AddTags, On: v.TagsOn, Tags: commas(v.Tags)})
-	}
-	if more("owner", v.Owner != "") {
-		then = append(then, routing.Outcome{Do: routing.SetOwner, Owner: v.Owner})
-	}
-	for i := range then {
-		kind := then[i].Do
-		if kind == routing.CreateDeal {
-			kind = routing.CreateLead
-		}
-		then[i].Quiet = slices.ContainsFunc(v.Quiet, func(c page.RuleChoice) bool { return c.On && c.Value == string(kind) })
-	}
-	return then
+	return "", nil
 }
 
-// nameOwner keeps the owner's name with the id, as the page shows it.
-func nameOwner(then []routing.Outcome, owners []ui.Option, set routing.Set) {
-	for i := range then {
-		if then[i].Do != routing.SetOwner {
-			continue
-		}
-		for _, o := range owners {
-			if o.Value == then[i].Owner {
-				then[i].OwnerName = o.Label
-			}
-		}
-		for _, r := range set.Rules { // Zoho cannot be asked just now
-			for _, o := range r.Then {
-				if then[i].OwnerName == "" && o.Do == routing.SetOwner && o.Owner == then[i].Owner {
-					then[i].OwnerName = o.OwnerName
-				}
-			}
+func testRowOf(key string, c routing.Condition) page.ConditionRow {
+	row := page.ConditionRow{Key: key, Kind: rowTest, Fact: string(c.Field), Op: string(c.Op), Values: c.Values, Lists: c.Lists}
+	if name, ok := strings.CutPrefix(row.Fact, factAnswer+"."); ok {
+		row.Fact, row.Answer = factAnswer, name
+	}
+	if c.Op.ComparesNumber() {
+		row.Number = decimal(c.Number)
+		if c.Days != 0 {
+			row.Days = strconv.Itoa(c.Days)
 		}
 	}
+	return row
 }
+
+// conditionOf reads a row. The fault says, for the person, what of it cannot be read.
+func conditionOf(row page.ConditionRow) (routing.Condition, error) {
+	switch row.Kind {
+	case rowRaw:
+		var c routing.Condition
+		return c, strictJSON(row.Raw, &c)
+	case rowGroup:
+		var of []routing.Condition
+		for _, r := range row.Rows {
+			c, err := conditionOf(r)
+			if err != nil {
+				return c, err
+			}
+			of = append(of, c)
+		}
+		return groupCondition(row.Match, of), nil
+	}
+	return testOf(row)
+}
+
+// groupCondition makes a group of its parts; of none, the condition that always holds.
+func groupCondition(match string, of []routing.Condition) routing.Condition {
+	switch {
+	case len(of) == 0:
+		return routing.Condition{}
+	case match == "any":
+		return routing.Condition{Any: of}
+	case match == "none":
+		return routing.Condition{None: of}
+	}
+	return routing.Condition{All: of}
+}
+
+func testOf(row page.ConditionRow) (routing.Condition, error) {
+	c := routing.Condition{Field: fieldOf(row), Op: routing.Op(row.Op)}
+	info, _ := routing.InfoOf(c.Field)
+	switch {
+	case c.Op.ComparesNumber():
+		n, err := typedNumber(row.Number)
+		if err != nil {
+			return c, err
+		}
+		c.Number = n
+		if c.Days, err = typedDays(row.Days); err != nil {
+			return c, err
+		}
+	case info.IsWords():
+		c.Values, c.Lists = row.Values, row.Lists
+	default:
+		c.Values = row.Values
+	}
+	return c, nil
+}
+
+// fieldOf is the fact that a row tests.
+func fieldOf(row page.ConditionRow) routing.Field {
+	if row.Fact == factAnswer {
+		return routing.FieldAnswer + "." + routing.Field(strings.TrimSpace(row.Answer))
+	}
+	return routing.Field(row.Fact)
+}
+
+// ruleOf is what a form says: a rule, but for its id and whether it is on. The fault is of the first part that cannot
+// be read.
+func ruleOf(v page.RuleForm) (routing.Rule, error) {
+	r := routing.Rule{ID: v.ID, Name: strings.TrimSpace(v.Name)}
+	var err error
+	if r.When, err = conditionOf(v.When); err != nil {
+		return r, err
+	}
+	if v.Bare && v.When.Match == "all" && len(v.When.Rows) == 1 && v.When.Rows[0].Kind == rowTest {
+		r.When = r.When.All[0]
+	}
+	for _, row := range v.Then {
+		o, err := doingOf(row)
+		if err != nil {
+			return r, err
+		}
+		r.Then = append(r.Then, o)
+	}
+	return r, nil
+}
+
+func actionRowOf(key string, o routing.Outcome) page.ActionRow {
+	row := page.ActionRow{Key: key, Do: string(o.Do), On: o.On, Stage: o.Stage, From: o.From, Account: o.Account, Subject: o.Subject, Tags: o.Tags,
+		Owner: o.Owner, OwnerAs: o.OwnerName, Quiet: o.Quiet}
+	switch o.Do {
+	case routing.CreateDeal:
+		row.Within = strconv.Itoa(o.Within)
+	case routing.AddTask:
+		row.Days = strconv.Itoa(o.Days)
+	case routing.MoveStage:
+		row.If = &page.ConditionRow{Key: key + "-if", Kind: rowTest}
+		if o.If != nil {
+			*row.If = testRowOf(key+"-if", *o.If)
+		}
+	}
+	if again, err := doingOf(row); err != nil || !sameJSON(again, o) || len(actionForms[o.Do]) == 0 {
+		return page.ActionRow{Key: key, Do: rowRaw, Raw: jsonOf(o)}
+	}
+	return row
+}
+
+// doingOf reads a row of what the rule does.
+func doingOf(row page.ActionRow) (routing.Outcome, error) {
+	if row.Do == rowRaw {
+		var o routing.Outcome
+		return o, strictJSON(row.Raw, &o)
+	}
+	o := routing.Outcome{Do: routing.ActionKind(row.Do), Quiet: row.Quiet}
+	var err error
+	switch o.Do {
+	case routing.LogCall:
+		o.On = row.On
+	case routing.CreateDeal:
+		o.Account = row.Account
+		o.Within, err = typedDays(row.Within)
+	case routing.MoveStage:
+		o.Stage, o.From = row.Stage, row.From
+		if row.If != nil && row.If.Fact != "" {
+			var c routing.Condition
+			c, err = testOf(*row.If)
+			o.If = &c
+		}
+	case routing.AddTask:
+		o.Subject = strings.TrimSpace(row.Subject)
+		o.Days, err = typedDays(row.Days)
+	case routing.AddTags:
+		o.On, o.Tags = row.On, row.Tags
+	case routing.SetOwner:
+		o.Owner, o.OwnerName = row.Owner, row.OwnerAs
+	}
+	return o, err
+}
+
+// typedNumber reads a number as people type it: 25,000 or $25K.
+func typedNumber(text string) (float64, error) {
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		return n, nil
+	}
+	if n, ok := routing.Money(text); ok {
+		return n, nil
+	}
+	return 0, fault.New(fault.Invalid, "Enter a number, such as 25,000.")
+}
+
+// typedDays reads a count of days; nothing is none.
+func typedDays(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "Enter a whole number of days.")
+	}
+	return n, nil
+}
+
+func strictJSON(text string, into any) error {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fault.Wrap(fault.Invalid, err, "This is not the JSON of a part of a rule: "+strings.TrimPrefix(err.Error(), "json: ")+".")
+	}
+	return nil
+}
+
+func jsonOf(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if enc.Encode(v) != nil {
+		return "" // rules hold texts and numbers only
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// sameJSON compares two parts of a rule by their stored form.
+func sameJSON(a, b any) bool { return jsonOf(a) == jsonOf(b) }
 
 func decimal(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
-
-// textLines are the lines of a text area that hold something.
-func textLines(text string) []string { return parts(text, "\n") }
-
-// commas are the parts of a line between commas.
-func commas(text string) []string { return parts(text, ",") }
-
-func parts(text, sep string) []string {
-	var out []string
-	for _, p := range strings.Split(text, sep) {
-		if p = strings.TrimSpace(p); p != "" {
-			out = append(out, p)
-		}
-	}
-	return out
-}
