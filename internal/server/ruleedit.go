@@ -127,7 +127,7 @@ func (s *Server) saveRule(c echo.Context) error {
 	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
 		if clash, ok := errors.AsType[*config.Conflict](err); ok {
 			v.Conflict = conflictOf(clash)
-			v.Revision = draft.Revision // saved again, it is meant
+			v.Revision = clash.Now // saved again, it is meant
 		} else {
 			v.Problems[""] = fault.SentenceOf(err)
 		}
