@@ -87,10 +87,10 @@ func (s *Server) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 
 // words are what the document tells of an operation beyond its types.
 type words struct {
-	more    string         // than the summary
-	answers map[int]string // what a status means here
-	example any            // of the answer
-	takes   *ConfigDocument   // the operation reads such a document by itself
+	more    string          // than the summary
+	answers map[int]string  // what a status means here
+	example any             // of the answer
+	takes   *ConfigDocument // the operation reads such a document by itself
 }
 
 // operate adds one operation: it checks the right of the key and turns faults into problems.

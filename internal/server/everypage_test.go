@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"hookline/internal/config"
 	"hookline/internal/harness/browser"
 	"hookline/internal/server/servertest"
 )
@@ -18,6 +19,7 @@ var noPages = []string{
 	"/health-pill",               // a piece of every page
 	"/calls/export",              // a file
 	"/calls/:id/events/:event",   // a file
+	"/versions/:n/document",      // a file
 	"/mapping", "/zoho/callback", // lead on; what a refused callback shows is looked at below
 }
 
@@ -42,7 +44,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	owner := l.Owner("ann@acme.test")
 	empty := map[string][]string{
 		"/": {"/"}, "/calls": {"/calls"}, "/calls/replay": {"/calls/replay"}, "/calls/:id": {"/calls/none"},
-		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/versions": {"/versions"}, "/draft": {"/draft"}, "/rules/:id": {"/rules/lead"},
+		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/0"}, "/draft": {"/draft"}, "/rules/:id": {"/rules/lead"},
 		"/mapping/:module": {"/mapping/Leads", "/mapping/Calls", "/mapping/Deals", "/mapping/Contacts"},
 		"/sources":         {"/sources"}, "/sources/new": {"/sources/new", "/sources/new?provider=retell"}, "/sources/:id": {"/sources/none"}, "/sources/:id/delete": {"/sources/none/delete"},
 		"/zoho": {"/zoho"}, "/zoho/confirm": {"/zoho/confirm"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/zoho/callback": {"/zoho/callback?state=made-up"},
@@ -76,12 +78,13 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	})
 	t.Run("a full workspace", func(t *testing.T) {
 		ids := l.full(owner)
+		l.publishes(owner, "Buyers first", func(s *config.Set) { s.Rules.Rules[1], s.Rules.Rules[2] = s.Rules.Rules[2], s.Rules.Rules[1] })
 		owner.Post("/rules/lead/switch", url.Values{"revision": {"0"}, "on": {"0"}})
 		owner.Post("/settings/keys", url.Values{"name": {"Wallboard in the hall"}, "role": {"viewer"}})
 		source := regexp.MustCompile(`/sources/[0-9a-f-]{36}`).FindString(owner.Get("/sources").Body)
 		full := map[string][]string{
 			"/": {"/"}, "/calls": {"/calls", "/calls?q=sarah&status=needs_attention&days=7"}, "/calls/replay": {"/calls/replay?like=" + ids["refused"].String()},
-			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/versions": {"/versions"}, "/draft": {"/draft"},
+			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/1", "/versions/0"}, "/draft": {"/draft"},
 			"/sources": {"/sources"}, "/sources/:id": {source}, "/sources/:id/delete": {source + "/delete"},
 			"/zoho": {"/zoho"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/mapping/:module": {"/mapping/Leads?add=Industry"},
 			"/settings/keys": {"/settings/keys"}, "/settings/audit": {"/settings/audit"},

@@ -79,6 +79,8 @@ func (s *Server) routes() []route {
 		{post, "/draft/undo", account.Configure, s.undoDraft},
 		{post, "/draft/discard", account.Configure, s.discardDraft},
 		{get, "/versions", account.See, s.versions},
+		{get, "/versions/:n", account.See, s.version},
+		{get, "/versions/:n/document", account.See, s.versionFile},
 		{post, "/versions/:n/restore", account.Configure, s.restoreVersion},
 
 		{get, "/sources", account.See, s.sourcesPage},

@@ -100,6 +100,8 @@ var expectations = map[string]string{
 	"POST /draft/undo":          "admin",
 	"POST /draft/discard":       "admin",
 	"GET /versions":             "viewer",
+	"GET /versions/:n":          "viewer",
+	"GET /versions/:n/document": "viewer",
 	"POST /versions/:n/restore": "admin",
 	"GET /mapping/:module":      "viewer",
 	"POST /mapping/:module":     "admin",
