@@ -249,7 +249,7 @@ func TestAFieldIsProposedWhatItMostLikelyWants(t *testing.T) {
 	}{
 		{"Leads", field("Email", "Email", "email", 100), "{{ email }}"},
 		{"Leads", field("Mobile", "Mobile", "phone", 30), "{{ caller_number }}"},
-		{"Leads", field("Call_Budget", "Budget", "currency", 16), "{{ estimated_deal_value }}"},
+		{"Leads", field("Call_Budget", "Budget", "integer", 16), "{{ estimated_deal_value }}"},
 		{"Contacts", field("Last_Contact_Date", "Last Contact Date", "date", 0), "{{ today }}"},
 		{"Contacts", field("Last_Contact_Date", "Last Contact Date", "datetime", 0), "{{ call_timestamp }}"},
 		{"Deals", field("Closing_Date", "Closing Date", "date", 0), "{{ estimated_close_date | or_in_days: 30 }}"},

@@ -287,6 +287,9 @@ func TestTheFormFollowsTheLayoutOfTheOrganisation(t *testing.T) {
 	if c := found["Contact_Name"]; c.Offered || !strings.Contains(c.Why, "the Contact that called") {
 		t.Errorf("%+v", c)
 	}
+	if c := found["Tag"]; c.Offered || c.Why != "A rule sets tags." {
+		t.Errorf("%+v", c)
+	}
 	if _, there := found["Created_By"]; there {
 		t.Error("a field that nobody can write is offered")
 	}
