@@ -20,7 +20,7 @@ func CheckOwn(o routing.Outcome, md Metadata) []Problem {
 		}
 		f, there := fields.Field(v.Field)
 		switch {
-		case linked[module][v.Field]:
+		case filled(module, v.Field), !there && reserved[v.Field]:
 			add(true, "%s is filled by the rule itself and can have no value of its own.", v.Field)
 			continue
 		case slices.Contains(fields.Gone, v.Field), !there && md.Known(module):

@@ -70,7 +70,8 @@ const (
 // told is what a renderer notes of one row.
 type told struct {
 	row   Row
-	made  any // the template's value
+	own   bool // the value is the rule's own
+	made  any  // the template's value
 	cast  castResult
 	notes []string
 	fate  Fate   // set where the row was not rendered
@@ -219,6 +220,7 @@ func labelOf(md zoho.Metadata, name string) string {
 
 // made is what the record of a slot is called.
 func (r *renderer) made(slot string) string {
+	slot, _, _ = strings.Cut(slot, ".") // task.2 is a second Task
 	if word, ok := map[string]string{"lead": "new Lead", "deal": "new Deal", "call": "Call", "account": "Account", "task": "Task"}[slot]; ok {
 		return word
 	}
@@ -250,6 +252,9 @@ func (r *renderer) fieldOf(d Draft, f zoho.Field, t told) PreviewField {
 	out.Value, out.Sent = d.Fields[t.row.Field]
 	out.Shown = r.shown(r.env.metadata.of(d.Module), t.row.Field, out.Value)
 	text := strings.TrimSpace(textOf(t.made, r.env))
+	if t.own {
+		add(ByRule, "The rule gives the value, instead of the mapping.")
+	}
 	switch {
 	case t.fate == Unknown:
 		add(Unknown, "Your %s in Zoho have no such field, so it is not sent.", d.Module)
@@ -277,7 +282,7 @@ func (r *renderer) fieldOf(d Draft, f zoho.Field, t told) PreviewField {
 		out.From, out.To = utf8.RuneCountInString(text), utf8.RuneCountInString(value)
 		add(Cut, "Cut from %s to %s characters: the field has room for no more.", thousands(out.From), thousands(out.To))
 		if strings.HasSuffix(value, goesOn) {
-			out.Fates[0].Sentence = fmt.Sprintf("Cut from %s to %s characters: the field has room for no more. The rest goes on in a Note.", thousands(out.From), thousands(out.To))
+			out.Fates[len(out.Fates)-1].Sentence = fmt.Sprintf("Cut from %s to %s characters: the field has room for no more. The rest goes on in a Note.", thousands(out.From), thousands(out.To))
 		}
 	} else if t.cast.note != "" { // some of several choices
 		add(Refused, "%s", capitalize(strings.TrimPrefix(t.cast.note, f.Label+": ")))

@@ -108,7 +108,8 @@ func TestTheRecordInZohoIsWhatThePreviewShowed(t *testing.T) {
 	owner := users[0].ID
 	who := &routing.Target{Module: "Contacts", ID: contact}
 	d := routing.Decision{Actions: []routing.Action{
-		{Slot: "lead", Kind: routing.CreateLead, Owner: owner, Tags: []string{"phone"}},
+		{Slot: "lead", Kind: routing.CreateLead, Owner: owner, Tags: []string{"phone"},
+			With: []routing.Value{{Field: "City", Value: "Austin"}, {Field: "Company", Value: "{{ company_name }} (by phone)"}, {Field: "Lead_Status", Value: ""}}},
 		{Slot: "account", Kind: routing.FindAccount, Company: "New Corp"},
 		{Slot: "deal", Kind: routing.CreateDeal, Contact: who, Account: &routing.Target{Module: "Accounts", Slot: "account"}},
 		{Slot: "call", Kind: routing.LogCall, Contact: who, About: &routing.Target{Module: "Deals", Slot: "deal"}},
@@ -198,7 +199,8 @@ func TestThePreviewSaysWhatBecameOfEachValue(t *testing.T) {
 	f := buyer("5725767000000100001", "5725767000000200001")
 	f.Match.Contact.Fields = map[string]any{"Title": "Chef", "Department": "Kitchen", "Mobile": "+14155550123"}
 	set := everyFate()
-	d := routing.Decision{Actions: []routing.Action{{Slot: "lead", Kind: routing.CreateLead, Owner: "5725767000000300001"}}}
+	d := routing.Decision{Actions: []routing.Action{{Slot: "lead", Kind: routing.CreateLead, Owner: "5725767000000300001",
+		With: []routing.Value{{Field: "City", Value: strings.Repeat("Austin ", 40)}, {Field: "Lead_Status", Value: ""}}}}}
 	fields := func(module string) map[string]mapping.PreviewField {
 		out := map[string]mapping.PreviewField{}
 		for _, field := range mapping.PreviewOf(set, module, d, f, md).Fields {
@@ -219,6 +221,9 @@ func TestThePreviewSaysWhatBecameOfEachValue(t *testing.T) {
 		{"Leads", "Full_Name", mapping.ReadOnly, "nobody"},
 		{"Leads", "Nonsense", mapping.Unknown, "no such field"},
 		{"Leads", "Owner", mapping.ByRule, "rule"},
+		{"Leads", "City", mapping.ByRule, "instead of the mapping"},
+		{"Leads", "City", mapping.Cut, "to 100 characters"},
+		{"Leads", "Lead_Status", mapping.Empty, "nothing is sent"},
 		{"Calls", "Description", mapping.Cut, "goes on in a Note"},
 		{"Calls", "Outgoing_Call_Status", mapping.Empty, "Completed for a call that you made"},
 		{"Calls", "Who_Id", mapping.ByHookline, "Hookline sets it"},

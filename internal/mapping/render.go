@@ -174,17 +174,17 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		f, there := md.Field(row.Field)
 		if !there {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: your %s have no such field, so it is not sent.", row.Field, d.Module))
-			r.tell(d, told{row: row, fate: Unknown})
+			r.tell(d, told{row: row, own: own[row.Field], fate: Unknown})
 			continue
 		}
 		if !f.Visible || f.ReadOnly || !writable(f) || filled(d.Module, row.Field) {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: Zoho lets nobody write this field, so it is not sent.", f.Label))
-			r.tell(d, told{row: row, fate: ReadOnly})
+			r.tell(d, told{row: row, own: own[row.Field], fate: ReadOnly})
 			continue
 		}
 		t, err := parsed(row.Value)
 		if err != nil {
-			r.tell(d, told{row: row, fate: Refused, note: err.Error()})
+			r.tell(d, told{row: row, own: own[row.Field], fate: Refused, note: err.Error()})
 			problems = append(problems, Problem{Module: d.Module, Field: row.Field, Slot: d.Slot, Blocking: true,
 				ByRule: own[row.Field], Sentence: fmt.Sprintf("The value of %s cannot be read. %v Correct it %s.", f.Label, err, placeOf(own[row.Field]))})
 			continue
@@ -202,7 +202,7 @@ func (r *renderer) rows(d *Draft, md zoho.Metadata, writable func(zoho.Field) bo
 		if c.cut && d.Module == "Calls" && d.Action == Create && f.Type == "textarea" && slices.Contains(t.Variables(), "full_transcript") {
 			c = r.spill(f, textOf(v, r.env))
 		}
-		r.tell(d, told{row: row, made: v, cast: c, notes: s.notes})
+		r.tell(d, told{row: row, own: own[row.Field], made: v, cast: c, notes: s.notes})
 		if c.note != "" {
 			d.Notes = append(d.Notes, c.note)
 		}
