@@ -168,7 +168,7 @@ func (e *evaluation) speech() *speech {
 // check evaluates every branch, also past the first that settles the matter, so that the trace can show each value.
 func (e *evaluation) check(c Condition) Check {
 	group := func(name string, of []Condition, want func(passed int) bool) Check {
-		g := Check{Group: name, Sentence: name + " of these"}
+		g := Check{Group: name, Sentence: name + " of these", Of: make([]Check, 0, len(of))}
 		passed := 0
 		for _, child := range of {
 			k := e.check(child)
@@ -212,15 +212,16 @@ func (e *evaluation) check(c Condition) Check {
 // said looks for the condition's phrases in the caller's words, and for its intents in what the phone provider made
 // of them.
 func (e *evaluation) said(c Condition) (bool, string, []Quote) {
-	phrases := append([]string{}, c.Values...)
-	intent := strings.Join(wordsOf(e.facts.Call.Intent), " ")
-	named := false
-	for _, l := range c.Lists {
-		phrases = append(phrases, e.phrases[l].Phrases...)
-		for _, i := range e.phrases[l].Intents {
-			named = named || intent != "" && strings.Join(wordsOf(i), " ") == intent
+	phrases := c.Values
+	if len(c.Lists) == 1 && len(c.Values) == 0 {
+		phrases = e.phrases[c.Lists[0]].Phrases
+	} else if len(c.Lists) > 0 {
+		phrases = slices.Clone(c.Values)
+		for _, l := range c.Lists {
+			phrases = append(phrases, e.phrases[l].Phrases...)
 		}
 	}
+	named := e.isNamed(c.Lists)
 	s := e.speech()
 	quotes := s.find(phrases)
 	var counts, turned []string
@@ -248,6 +249,14 @@ func (e *evaluation) said(c Condition) (bool, string, []Quote) {
 		return false, "nothing: the call came without words of the caller", nil
 	}
 	return false, "none of " + e.namesOf(c, phrases) + " " + where, nil
+}
+
+// isNamed reports whether one of the lists has the intent that the phone provider named.
+func (e *evaluation) isNamed(lists []string) bool {
+	intent := strings.Join(wordsOf(e.facts.Call.Intent), " ")
+	return intent != "" && slices.ContainsFunc(lists, func(l string) bool {
+		return slices.ContainsFunc(e.phrases[l].Intents, func(i string) bool { return strings.Join(wordsOf(i), " ") == intent })
+	})
 }
 
 // namesOf names what a condition listens for: "your buying words or “bulk order”".

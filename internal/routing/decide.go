@@ -30,6 +30,7 @@ func SlotTask(n int) string { return fmt.Sprintf("task.%d", n) }
 func Decide(set Set, f Facts) Decision {
 	e := &evaluation{facts: f, phrases: set.Lists()}
 	d := Decision{Version: set.Version}
+	d.Trace.Rules = make([]RuleTrace, 0, len(set.Rules))
 	fired := -1
 	for i, r := range set.Rules {
 		t := RuleTrace{ID: r.ID, Name: r.Name, Off: r.Off, Check: e.check(r.When)}
