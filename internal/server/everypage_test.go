@@ -17,6 +17,7 @@ import (
 var noPages = []string{
 	"/live",                      // the stream
 	"/health-pill",               // a piece of every page
+	"/draft/news",                // a piece of pages that edit
 	"/calls/export",              // a file
 	"/calls/:id/events/:event",   // a file
 	"/versions/:n/document",      // a file

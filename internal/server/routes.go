@@ -75,6 +75,7 @@ func (s *Server) routes() []route {
 		{post, "/mapping/:module", account.Configure, s.editMapping},
 
 		{get, "/draft", account.See, s.draftPage},
+		{get, "/draft/news", account.See, s.draftNews},
 		{post, "/draft/publish", account.Configure, s.publishDraft},
 		{post, "/draft/undo", account.Configure, s.undoDraft},
 		{post, "/draft/discard", account.Configure, s.discardDraft},

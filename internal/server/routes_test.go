@@ -96,6 +96,7 @@ var expectations = map[string]string{
 
 	"GET /mapping":              "viewer",
 	"GET /draft":                "viewer",
+	"GET /draft/news":           "viewer",
 	"POST /draft/publish":       "admin",
 	"POST /draft/undo":          "admin",
 	"POST /draft/discard":       "admin",

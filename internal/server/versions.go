@@ -83,6 +83,14 @@ func versionName(n int) string {
 	return "Version " + strconv.Itoa(n)
 }
 
+// inSentence is versionName within a sentence.
+func inSentence(n int) string {
+	if n == 0 {
+		return "the defaults"
+	}
+	return "version " + strconv.Itoa(n)
+}
+
 func versionHref(n int) string { return "/versions/" + strconv.Itoa(n) }
 
 var errNoVersion = fault.New(fault.NotFound, "There is no such version.")
@@ -120,7 +128,7 @@ func (s *Server) version(c echo.Context) error {
 		v = page.VersionView{VersionRow: s.versionRow(m, about, live.Version), Edits: m.Can(account.Configure), LiveNumber: live.Version,
 			Back: config.Sentences(config.Diff(live, set)), Rules: ruleSentences(set.Rules), Modules: mappingLines(set.Mappings)}
 		if about.Number > 0 {
-			v.Before = versionName(about.Number - 1)
+			v.Before = inSentence(about.Number - 1)
 		}
 		for _, l := range set.Rules.Phrases {
 			v.Phrases = append(v.Phrases, ui.KV{Key: l.Label, Value: listed(l.Phrases)})
@@ -221,7 +229,9 @@ func (s *Server) restoreVersion(c echo.Context) error {
 
 // restored says what going back did, and how to go forth again.
 func restored(to, made, was int) string {
-	name := map[bool]string{true: "The rules and mappings that every workspace starts with are", false: versionName(to) + " is"}[to == 0]
-	back := map[bool]string{true: "the defaults", false: "version " + strconv.Itoa(was)}[was == 0]
-	return fmt.Sprintf("%s live again, as version %d. The next call follows it. To go forth again, make %s live again.", name, made, back)
+	name := versionName(to) + " is"
+	if to == 0 {
+		name = "The rules and mappings that every workspace starts with are"
+	}
+	return fmt.Sprintf("%s live again, as version %d. The next call follows it. To go forth again, make %s live again.", name, made, inSentence(was))
 }
