@@ -19,7 +19,7 @@ import (
 	"strings"
 )
 
-//go:embed app.css app.js logo.svg vendor/htmx/*.js vendor/lucide/*.svg
+//go:embed app.css app.js mapping.js logo.svg vendor/htmx/*.js vendor/lucide/*.svg
 var files embed.FS
 
 type file struct {
@@ -29,7 +29,7 @@ type file struct {
 	gzipped     []byte // nil when it saves nothing
 }
 
-var served = load("app.css", "app.js", "logo.svg", "vendor/htmx/htmx.min.js", "vendor/htmx/hx-sse.min.js")
+var served = load("app.css", "app.js", "mapping.js", "logo.svg", "vendor/htmx/htmx.min.js", "vendor/htmx/hx-sse.min.js")
 
 func load(names ...string) map[string]file {
 	all := make(map[string]file, len(names))

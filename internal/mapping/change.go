@@ -343,3 +343,8 @@ func Follow(d Draft, contact string) Draft {
 	d.put("Who_Id", map[string]any{"id": contact})
 	return d
 }
+
+// Changes reports whether a call can ever write the field of a record that exists already, so that a row's mode matters.
+func Changes(module string, f zoho.Field) bool {
+	return module != "Accounts" && f.CanUpdate && !settled[module][f.APIName]
+}

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,8 +17,10 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/config"
+	"hookline/internal/connection"
 	"hookline/internal/fault"
 	"hookline/internal/mapping"
+	"hookline/internal/routing"
 	"hookline/internal/zoho"
 	"hookline/web/page"
 	"hookline/web/ui"
@@ -48,22 +52,91 @@ var mappingAbout = map[string]string{
 	"Contacts": "What a call changes on the Contact that called. Fields that hold something stay, unless the row says otherwise.",
 }
 
-// mapping shows one module as it was saved.
-func (s *Server) mapping(c echo.Context) error {
+// mappingModule is the module that the address names.
+func mappingModule(c echo.Context) (string, error) {
 	module := c.Param("module")
 	if !slices.Contains(mapping.Modules, module) {
-		return fault.New(fault.NotFound, "There is no such module.")
+		return "", fault.New(fault.NotFound, "There is no such module.")
+	}
+	return module, nil
+}
+
+// mapping shows one module as the draft has it.
+func (s *Server) mapping(c echo.Context) error {
+	module, err := mappingModule(c)
+	if err != nil {
+		return err
 	}
 	draft, err := s.draft(c)
 	if err != nil {
 		return err
 	}
-	rows := draft.Mappings.Modules[module]
-	fresh := map[string]bool{}
-	if add := c.QueryParam("add"); add != "" && !hasRow(rows, add) {
-		rows, fresh[add] = append(slices.Clone(rows), mapping.Row{Field: add}), true
+	md := s.metadataOf(c, mapping.Modules...) // looked at again where it is older than an hour
+	st := mappingOf(module, draft)
+	st.call = c.QueryParam("call")
+	if add := c.QueryParam("add"); add != "" && !hasRow(st.rows(), add) {
+		st.put(newRow(module, add, md))
 	}
-	return s.mappingPage(c, http.StatusOK, mappingState{module: module, revision: draft.Revision, set: withRows(draft.Mappings, module, rows), fresh: fresh, call: c.QueryParam("call")})
+	return s.mappingPage(c, http.StatusOK, st, md)
+}
+
+// mappingState is what the page shows: the draft, and what somebody makes of it before it is saved.
+type mappingState struct {
+	module   string
+	revision int           // of the draft that the form is made from
+	saved    []mapping.Row // as the draft has them
+	set      mapping.Set   // with the rows as they stand in the form
+	call     string        // that is looked at
+	focus    string        // field whose row the person goes on with
+	refused  string        // why the save was refused
+	blocked  []mapping.Problem
+	clash    *config.Conflict
+	removed  *mapping.Row
+	dropped  []mapping.Row
+}
+
+func mappingOf(module string, d config.Draft) *mappingState {
+	return &mappingState{module: module, revision: d.Revision, saved: d.Mappings.Modules[module], set: d.Mappings}
+}
+
+func (st *mappingState) rows() []mapping.Row { return st.set.Modules[st.module] }
+
+func (st *mappingState) setRows(rows []mapping.Row) { st.set = withRows(st.set, st.module, rows) }
+
+func (st *mappingState) unsaved() bool {
+	return !slices.Equal(inOrderOf(st.saved, st.rows()), st.saved)
+}
+
+// put makes a row, or gives it another value, and leads the person to it.
+func (st *mappingState) put(row mapping.Row) {
+	rows := slices.Clone(st.rows())
+	if i := rowOf(rows, row.Field); i >= 0 {
+		rows[i] = row
+	} else {
+		rows = append(rows, row)
+	}
+	st.setRows(rows)
+	st.focus = row.Field
+}
+
+// newRow is a row for a field with the value that it most likely wants.
+func newRow(module, field string, md mapping.Metadata) mapping.Row {
+	row := mapping.Row{Field: field}
+	if f, there := moduleField(md, module, field); there {
+		row.Value = mapping.Suggest(module, f)
+	}
+	if i := rowOf(mapping.DefaultSet().Modules[module], field); i >= 0 {
+		row.AddToList = mapping.DefaultSet().Modules[module][i].AddToList
+	}
+	return row
+}
+
+func moduleField(md mapping.Metadata, module, name string) (zoho.Field, bool) {
+	i := slices.IndexFunc(md.Fields(module), func(f zoho.Field) bool { return f.APIName == name })
+	if i < 0 {
+		return zoho.Field{}, false
+	}
+	return md.Fields(module)[i], true
 }
 
 // withRows is the set with other rows for one module.
@@ -76,82 +149,125 @@ func withRows(set mapping.Set, module string, rows []mapping.Row) mapping.Set {
 	return out
 }
 
-func hasRow(rows []mapping.Row, field string) bool {
-	return slices.ContainsFunc(rows, func(r mapping.Row) bool { return r.Field == field })
+func rowOf(rows []mapping.Row, field string) int {
+	return slices.IndexFunc(rows, func(r mapping.Row) bool { return r.Field == field })
 }
 
-// mappingState is what the page shows: what was saved, or what somebody is editing.
-type mappingState struct {
-	module   string
-	revision int // of the draft that the form is made from
-	set      mapping.Set
-	fresh    map[string]bool // fields whose row is not saved yet
-	call     string
-	unsaved  bool
-	problem  string // why the save was refused
+func hasRow(rows []mapping.Row, field string) bool { return rowOf(rows, field) >= 0 }
+
+// inOrderOf sorts rows as others stand, new ones last: the page shows them in the layout's order, which is no change.
+func inOrderOf(saved, rows []mapping.Row) []mapping.Row {
+	out := make([]mapping.Row, 0, len(rows))
+	for _, r := range saved {
+		if i := rowOf(rows, r.Field); i >= 0 {
+			out = append(out, rows[i])
+		}
+	}
+	for _, r := range rows {
+		if !hasRow(saved, r.Field) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
-// editMapping takes the form: it saves, adds or removes a row, or renders the example with what was typed.
-func (s *Server) editMapping(c echo.Context) error {
-	module := c.Param("module")
-	if !slices.Contains(mapping.Modules, module) {
-		return fault.New(fault.NotFound, "There is no such module.")
+// readMapping reads a form of the mapping: the draft, with the rows as they were typed.
+func (s *Server) readMapping(c echo.Context) (*mappingState, config.Draft, error) {
+	module, err := mappingModule(c)
+	if err != nil {
+		return nil, config.Draft{}, err
 	}
 	draft, err := s.draft(c)
 	if err != nil {
-		return err
+		return nil, draft, err
 	}
-	revision, err := formRevision(c)
-	if err != nil {
-		return err
+	st := mappingOf(module, draft)
+	st.call = c.FormValue("call")
+	if st.revision, err = formRevision(c); err != nil {
+		return nil, draft, err
 	}
 	rows, err := readMappingRows(c)
 	if err != nil {
+		return nil, draft, err
+	}
+	st.setRows(rows)
+	return st, draft, nil
+}
+
+// editMapping takes the form: it saves, changes a row, or shows the record that what was typed would make.
+func (s *Server) editMapping(c echo.Context) error {
+	st, draft, err := s.readMapping(c)
+	if err != nil {
 		return err
 	}
-	st := mappingState{module: module, revision: revision, fresh: map[string]bool{}, call: c.FormValue("call"), unsaved: true}
-	act := c.FormValue("act")
-	switch field, remove := strings.CutPrefix(act, "remove "); {
-	case remove:
-		rows = slices.DeleteFunc(rows, func(r mapping.Row) bool { return r.Field == field })
-	case act == "add" && c.FormValue("add") != "" && !hasRow(rows, c.FormValue("add")):
-		rows = append(rows, mapping.Row{Field: c.FormValue("add")})
+	known, err := s.Zoho.Known(ctx(c), tenantOf(c))
+	if err != nil {
+		return err
 	}
-	for _, r := range rows {
-		if !hasRow(draft.Mappings.Modules[module], r.Field) {
-			st.fresh[r.Field] = true
+	md := mapping.Metadata(known)
+	act, of, _ := strings.Cut(c.FormValue("act"), " ")
+	switch act {
+	case "save":
+		return s.saveMapping(c, st, md)
+	case "add":
+		if field := c.FormValue("add"); field != "" && len(field) <= 100 && !hasRow(st.rows(), field) {
+			st.put(newRow(st.module, field, md))
+		}
+	case "remove":
+		if i := rowOf(st.rows(), of); i >= 0 {
+			st.removed = &st.rows()[i]
+			st.setRows(slices.Delete(slices.Clone(st.rows()), i, i+1))
+		}
+	case "put":
+		field, value, _ := strings.Cut(of, " ")
+		if field != "" {
+			st.put(mapping.Row{Field: field, Value: value, Mode: mapping.Mode(c.FormValue("mode." + field)), AddToList: c.FormValue("list."+field) != ""})
+		}
+	case "theirs":
+		if i := rowOf(draft.Mappings.Modules[st.module], of); i >= 0 {
+			st.put(draft.Mappings.Modules[st.module][i])
+		} else if i := rowOf(st.rows(), of); i >= 0 {
+			st.setRows(slices.Delete(slices.Clone(st.rows()), i, i+1))
+		}
+	case "discard":
+		if st.unsaved() {
+			st.dropped = st.rows()
+		}
+		st.revision = draft.Revision
+		st.setRows(st.saved)
+	}
+	return s.mappingPage(c, http.StatusOK, st, md)
+}
+
+// saveMapping puts the module's rows into the draft. What is wrong with another module does not keep them out.
+func (s *Server) saveMapping(c echo.Context, st *mappingState, md mapping.Metadata) error {
+	for _, p := range mapping.Check(st.set, md) {
+		if p.Blocking && p.Module == st.module {
+			st.blocked = append(st.blocked, p)
 		}
 	}
-	st.set = withRows(draft.Mappings, module, rows)
-	if act != "save" {
-		return s.mappingPage(c, http.StatusOK, st)
+	if len(st.blocked) > 0 {
+		return s.mappingPage(c, http.StatusUnprocessableEntity, st, md)
 	}
-	err = s.saveMapping(c, st)
+	err := s.editDraft(c, func(set *config.Set) (string, error) {
+		rows := inOrderOf(set.Mappings.Modules[st.module], st.rows())
+		what := mappingNote(st.module, set.Mappings.Modules[st.module], rows)
+		set.Mappings.Modules[st.module] = rows
+		return what, nil
+	})
+	if clash, ok := errors.AsType[*config.Conflict](err); ok {
+		// Saved again, what was typed is meant: on the newest draft, with what others changed elsewhere in it.
+		st.clash, st.revision, st.set = clash, clash.Now, clash.Merged.Mappings
+		return s.mappingPage(c, http.StatusConflict, st, md)
+	}
 	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
-		st.problem = fault.SentenceOf(err)
-		if kind == fault.Conflict {
-			st.revision = draft.Revision // saved again, it is meant
-		}
-		return s.mappingPage(c, statusOf(err), st)
+		st.refused = fault.SentenceOf(err)
+		return s.mappingPage(c, statusOf(err), st, md)
 	}
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/mapping/"+module, "Mapping saved in the draft. Publish it to make it live.")
-}
-
-// saveMapping puts the module's rows into the draft. What is wrong with another module does not keep them out.
-func (s *Server) saveMapping(c echo.Context, st mappingState) error {
-	for _, p := range mapping.Check(st.set, s.metadataOf(c, mapping.Modules...)) {
-		if p.Blocking && p.Module == st.module {
-			return fault.Field(p.Field, p.Sentence)
-		}
-	}
-	return s.editDraft(c, func(set *config.Set) (string, error) {
-		what := mappingNote(st.module, set.Mappings.Modules[st.module], st.set.Modules[st.module])
-		set.Mappings.Modules[st.module] = st.set.Modules[st.module]
-		return what, nil
-	})
+	return s.seeOther(c, "/mapping/"+st.module, "Mapping saved in the draft. Publish it to make it live.")
 }
 
 // readMappingRows reads the rows of the form in their order.
@@ -203,14 +319,21 @@ func mappingNote(module string, before, after []mapping.Row) string {
 	return clipped(module+": "+strings.Join(what, "; "), 500)
 }
 
-func (s *Server) mappingPage(c echo.Context, status int, st mappingState) error {
+// partial reports whether the script asks only for what changes while somebody types.
+func partial(c echo.Context) bool { return c.Request().Header.Get("HX-Request-Type") == "partial" }
+
+func (s *Server) mappingPage(c echo.Context, status int, st *mappingState, md mapping.Metadata) error {
 	m := memberOf(c)
-	md := s.metadataOf(c, mapping.Modules...)
-	v := page.MappingView{
-		Frame: s.frame(c, "Mapping of "+st.module, "mapping"), Edits: m.Can(account.Configure), Revision: st.revision, Module: st.module, Modules: mapping.Modules,
-		About: mappingAbout[st.module], Connected: md.Known(st.module), Unsaved: st.unsaved, Problem: st.problem, Linked: mapping.Linked(st.module),
+	link, err := s.Zoho.Get(ctx(c), m.Tenant.ID)
+	if err != nil {
+		return err
 	}
-	err := s.inTenant(c, func(tx pgx.Tx) error {
+	v := page.MappingView{
+		Frame: s.frame(c, "Mapping of "+st.module, "mapping"), Edits: m.Can(account.Configure), Revision: st.revision, Module: st.module, Tabs: mappingTabs(st.module, link),
+		About: mappingAbout[st.module], Closed: closed(st.module, link), Connected: md.Known(st.module), Unsaved: st.unsaved(), Refused: st.refused, Linked: mapping.Linked(st.module),
+		Find: c.FormValue("find"), CallID: callID(c.FormValue("find")),
+	}
+	err = s.inTenant(c, func(tx pgx.Tx) error {
 		draft, err := config.ReadDraft(ctx(c), tx, m.Tenant.ID)
 		if err != nil {
 			return err
@@ -222,66 +345,185 @@ func (s *Server) mappingPage(c echo.Context, status int, st mappingState) error 
 		if err != nil {
 			return err
 		}
-		v.Calls, v.Call = calls, chosen
-		record, problems := mapping.Example(st.set, st.module, facts, md)
-		v.Example = mappingExample(record, problems, md.Fields(st.module))
+		v.Calls, v.Call, v.Renewed = calls, chosen, chosen != c.FormValue("shown")
+		v.Example = mappingExample(mapping.PreviewOf(st.set, st.module, routing.Decide(draft.Rules, facts), facts, md))
 		for _, x := range mapping.Variables(&facts, md) {
-			v.Variables = append(v.Variables, page.MappingVariable{Name: x.Name, About: x.About, Example: x.Example})
+			v.Values = append(v.Values, page.MappingValue{Name: x.Name, Group: x.Group, About: x.About, Example: x.Example})
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, f := range mapping.Filters() {
-		v.Filters = append(v.Filters, page.MappingVariable{Name: f.Usage, About: f.About})
+	for _, h := range mapping.Helpers() {
+		v.Helpers = append(v.Helpers, page.MappingHelper{Name: h.Name, Label: h.Label, About: h.About})
 	}
-	v.Rows = mappingRows(st, md)
-	v.Fields = addableFields(v.Rows, st.module, md)
+	form := md.Form(st.module)
+	v.Sections = mappingSections(st, form, md)
+	v.Fields, v.Closeds = addableFields(v.Sections, form)
+	for _, p := range st.blocked {
+		v.Blocked = append(v.Blocked, page.MappingProblem{Field: p.Field, Label: labelOf(form, p.Field), Sentence: p.Sentence})
+	}
+	if st.clash != nil {
+		v.Clashes = "Not saved: " + st.clash.By + " changed the same while you were editing. What you typed stands below, theirs beside it. Save again to keep yours."
+	}
+	if st.removed != nil {
+		hidden := hiddenRows([]mapping.Row{*st.removed}, form)
+		v.Removed = &hidden[0]
+	}
+	v.Dropped = hiddenRows(st.dropped, form)
+	if partial(c) {
+		return s.page(c, status, page.MappingPreview(v))
+	}
 	return s.page(c, status, page.Mapping(v))
 }
 
-// mappingRows shows the rows with what is wrong beside each. A field that Zoho requires and that has no row gets one,
-// so that the way out is on the page.
-func mappingRows(st mappingState, md mapping.Metadata) []page.MappingRow {
-	fields := md.Fields(st.module)
-	var rows []page.MappingRow
-	row := func(r mapping.Row, fresh bool) page.MappingRow {
-		out := page.MappingRow{Field: r.Field, Label: r.Field, Value: r.Value, Mode: string(r.Mode), Modes: modeOptions, AddToList: r.AddToList, New: fresh}
-		if i := slices.IndexFunc(fields, func(f zoho.Field) bool { return f.APIName == r.Field }); i >= 0 {
-			f := fields[i]
-			out.Label, out.Type, out.Required = f.Label, fieldType(f), f.Mandatory
-			if f.Type != "text" && f.Type != "textarea" && r.Mode != mapping.Append {
-				out.Modes = slices.DeleteFunc(slices.Clone(modeOptions), func(o ui.Option) bool { return o.Value == string(mapping.Append) })
+// callID names the list of calls by what was looked for.
+func callID(find string) string {
+	if find = strings.TrimSpace(find); find == "" {
+		return "call"
+	}
+	h := fnv.New32a()
+	h.Write([]byte(find))
+	return "call-" + strconv.FormatUint(uint64(h.Sum32()), 36)
+}
+
+func mappingTabs(current string, link connection.Connection) []ui.Tab {
+	var tabs []ui.Tab
+	for _, m := range mapping.Modules {
+		t := ui.Tab{Label: m, Href: "/mapping/" + m, Current: m == current}
+		if closed(m, link) != "" {
+			t.Count = "closed"
+		}
+		tabs = append(tabs, t)
+	}
+	return tabs
+}
+
+// closed says why nothing can be written into a module, as the organisation was found when it was last looked at.
+func closed(module string, link connection.Connection) string {
+	right := connection.Create
+	if module == "Contacts" {
+		right = connection.Update
+	}
+	if link.Status != connection.Connected {
+		return ""
+	}
+	for _, p := range link.Probe {
+		for _, r := range p.Rights {
+			if p.Module == module && r.Right == right && !r.OK {
+				return fmt.Sprintf("Zoho lets Hookline not write %s: %s. What you map here is used as soon as it does.", module, r.Missing)
 			}
-			if strings.Contains(f.Type, "picklist") {
-				for _, p := range f.Picklist {
-					out.List = append(out.List, p.Value)
+		}
+	}
+	return ""
+}
+
+func hiddenRows(rows []mapping.Row, form []mapping.FormSection) []page.HiddenRow {
+	var out []page.HiddenRow
+	for _, r := range rows {
+		out = append(out, page.HiddenRow{Field: r.Field, Label: labelOf(form, r.Field), Value: r.Value, Mode: string(r.Mode), AddToList: r.AddToList})
+	}
+	return out
+}
+
+func labelOf(form []mapping.FormSection, field string) string {
+	if f, ok := formField(form, field); ok && f.Label != "" {
+		return f.Label
+	}
+	return field
+}
+
+func formField(form []mapping.FormSection, field string) (mapping.FormField, bool) {
+	for _, s := range form {
+		for _, f := range s.Fields {
+			if f.APIName == field {
+				return f, true
+			}
+		}
+	}
+	return mapping.FormField{}, false
+}
+
+// mappingSections shows the rows in the order of the module's layout, with what is wrong beside each. A field that Zoho
+// requires and that has no row gets one, so that the way out is on the page.
+func mappingSections(st *mappingState, form []mapping.FormSection, md mapping.Metadata) []page.MappingSection {
+	rows := map[string]*page.MappingRow{}
+	var order []string
+	add := func(r mapping.Row) {
+		i := rowOf(st.saved, r.Field)
+		row := mappingRow(st.module, r, form)
+		row.New, row.Focus = i < 0 || st.saved[i] != r, r.Field == st.focus
+		rows[r.Field] = &row
+		order = append(order, r.Field)
+	}
+	for _, r := range st.rows() {
+		add(r)
+	}
+	for _, p := range mapping.Check(st.set, md) {
+		if p.Module != st.module || p.Field == "" || rows[p.Field] == nil && !p.Blocking {
+			continue
+		}
+		if rows[p.Field] == nil {
+			add(mapping.Row{Field: p.Field})
+		}
+		if row := rows[p.Field]; row.Problem == "" || p.Blocking && !row.Blocking {
+			row.Problem, row.Blocking, row.Allowed, row.Offer = p.Sentence, p.Blocking, p.Allowed, p.Offer
+		}
+	}
+	if st.clash != nil {
+		for _, clash := range st.clash.Clashes {
+			if row := rows[clash.Field]; clash.Of == config.OfMapping && clash.ID == st.module && row != nil {
+				row.By, row.Theirs = st.clash.By, clash.Theirs
+				if row.Theirs == "" {
+					row.Theirs = "vanish: the row was removed"
 				}
 			}
 		}
+	}
+	var out []page.MappingSection
+	take := func(name string, fields []string) {
+		s := page.MappingSection{Name: name}
+		for _, field := range fields {
+			if row := rows[field]; row != nil {
+				s.Rows = append(s.Rows, *row)
+				delete(rows, field)
+			}
+		}
+		if len(s.Rows) > 0 {
+			out = append(out, s)
+		}
+	}
+	for _, s := range form {
+		var fields []string
+		for _, f := range s.Fields {
+			fields = append(fields, f.APIName)
+		}
+		take(s.Name, fields)
+	}
+	take("Not in your Zoho", order)
+	return out
+}
+
+func mappingRow(module string, r mapping.Row, form []mapping.FormSection) page.MappingRow {
+	out := page.MappingRow{Field: r.Field, Label: r.Field, Value: r.Value, Mode: string(r.Mode), AddToList: r.AddToList}
+	f, there := formField(form, r.Field)
+	if !there {
 		return out
 	}
-	for _, r := range st.set.Modules[st.module] {
-		rows = append(rows, row(r, st.fresh[r.Field]))
+	out.Label, out.Type, out.Required, out.Asked, out.Custom = f.Label, fieldType(f.Field), f.Mandatory && module != "Contacts", f.Layout, f.Custom
+	if mapping.Changes(module, f.Field) || r.Mode != mapping.FillEmpty {
+		out.Modes = modeOptions
 	}
-	for _, p := range mapping.Check(st.set, md) {
-		if p.Module != st.module || p.Field == "" {
-			continue
-		}
-		i := slices.IndexFunc(rows, func(r page.MappingRow) bool { return r.Field == p.Field })
-		if i < 0 && !p.Blocking {
-			continue
-		}
-		if i < 0 {
-			rows = slices.Insert(rows, 0, row(mapping.Row{Field: p.Field}, true))
-			i = 0
-		}
-		if rows[i].Problem == "" || p.Blocking && !rows[i].Blocking {
-			rows[i].Problem, rows[i].Blocking, rows[i].Allowed = p.Sentence, p.Blocking, p.Allowed[:min(len(p.Allowed), 40)]
+	if f.Type != "text" && f.Type != "textarea" && r.Mode != mapping.Append {
+		out.Modes = slices.DeleteFunc(slices.Clone(out.Modes), func(o ui.Option) bool { return o.Value == string(mapping.Append) })
+	}
+	if strings.Contains(f.Type, "picklist") {
+		for _, p := range f.Picklist {
+			out.List = append(out.List, p.Value)
 		}
 	}
-	return rows
+	return out
 }
 
 // modeOptions are the ways to write a field of a record that exists.
@@ -302,83 +544,94 @@ func fieldType(f zoho.Field) string {
 		word = f.Type
 	}
 	if f.Length > 0 && (f.Type == "text" || f.Type == "textarea") {
-		word += fmt.Sprintf(", up to %s characters", grouped(f.Length))
+		word += fmt.Sprintf(", up to %s characters", thousands(f.Length))
 	}
 	return word
 }
 
-func grouped(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+// addableFields are the fields that a row can still be added for, by the sections of the layout, and those that no row can
+// fill, with the reason.
+func addableFields(sections []page.MappingSection, form []mapping.FormSection) (options []ui.Option, others [][2]string) {
+	there := map[string]bool{}
+	for _, s := range sections {
+		for _, r := range s.Rows {
+			there[r.Field] = true
+		}
 	}
-	return s
+	options = []ui.Option{{Value: "", Label: "Choose a field"}}
+	for _, s := range form {
+		for _, f := range s.Fields {
+			switch {
+			case !f.Offered && !strings.HasPrefix(f.Why, "Hookline fills it"):
+				others = append(others, [2]string{f.Label, f.Why})
+			case f.Offered && !there[f.APIName]:
+				label := f.Label + " (" + fieldType(f.Field)
+				if f.Custom {
+					label += ", custom"
+				}
+				options = append(options, ui.Option{Value: f.APIName, Label: label + ")", Group: s.Name})
+			}
+		}
+	}
+	return options, others
 }
 
-// addableFields are the fields that a row can still be added for.
-func addableFields(rows []page.MappingRow, module string, md mapping.Metadata) []ui.Option {
-	options := []ui.Option{{Value: "", Label: "Choose a field"}}
-	for _, f := range md.Writable(module) {
-		if !slices.ContainsFunc(rows, func(r page.MappingRow) bool { return r.Field == f.APIName }) {
-			options = append(options, ui.Option{Value: f.APIName, Label: f.Label + " (" + fieldType(f) + ")"})
+// mappingExample shows what a call makes of the record, field by field.
+func mappingExample(p mapping.Preview) page.MappingExample {
+	out := page.MappingExample{About: "This call makes this record.", JSON: p.JSON(), Notes: p.Draft.Notes}
+	switch {
+	case p.Example:
+		out.About = "The rules make no such record of this call; this is what one would be."
+	case p.Draft.Left != "":
+		out.About = p.Draft.Left
+	case p.Draft.Action == mapping.Update:
+		out.About = "This call changes this record."
+	}
+	for _, problem := range p.Problems {
+		if problem.Field == "" {
+			out.Problems = append(out.Problems, problem.Sentence)
 		}
 	}
-	return options
-}
-
-// mappingExample shows a draft as the record that Zoho would hold.
-func mappingExample(d mapping.Draft, problems []mapping.Problem, fields []zoho.Field) page.MappingExample {
-	names := map[string]string{}
-	for _, f := range fields {
-		names[f.APIName] = f.Label
-	}
-	name := func(field string) string {
-		if n := names[field]; n != "" {
-			return n
+	for _, f := range p.Fields {
+		shown := page.ExampleField{Label: f.Label, Shown: clipped(f.Shown, 400)}
+		if f.Sent && f.Value != nil {
+			shown.JSON = valueJSON(f.Value)
 		}
-		return field
-	}
-	out := page.MappingExample{Title: "The record in Zoho", Notes: d.Notes}
-	for _, k := range d.Keys {
-		if k == "$se_module" {
-			continue
+		for i, told := range f.Fates {
+			look := fateLooks[told.Fate]
+			if slices.ContainsFunc(f.Fates[:i], func(t mapping.Told) bool { return t.Fate == told.Fate && t.Fate != mapping.Sent }) {
+				continue // told in other words
+			}
+			if told.Fate != mapping.Sent || told.Sentence != "Sent." {
+				shown.Marks = append(shown.Marks, page.ExampleMark{Tone: look.tone, Word: look.word, Sentence: told.Sentence})
+			}
 		}
-		out.Fields = append(out.Fields, ui.KV{Key: name(k), Value: shownValue(d.Fields[k])})
-	}
-	var empty []string
-	for _, k := range d.Empty {
-		empty = append(empty, name(k))
-	}
-	out.Empty = strings.Join(empty, ", ")
-	for _, p := range problems {
-		out.Problems = append(out.Problems, p.Sentence)
-	}
-	if doc, err := json.MarshalIndent(d.Fields, "", "  "); err == nil {
-		out.JSON = string(doc)
+		if f.Is(mapping.Empty) && !f.Is(mapping.Missing) {
+			out.Empty = append(out.Empty, shown)
+		} else {
+			out.Fields = append(out.Fields, shown)
+		}
 	}
 	return out
 }
 
-// shownValue writes a value as the record card shows it.
-func shownValue(v any) string {
-	switch v := v.(type) {
-	case string:
-		return clipped(v, 400)
-	case map[string]any:
-		if n, ok := v["name"].(string); ok && n != "" {
-			return n
-		}
-		return fmt.Sprint(v["id"])
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case bool:
-		return map[bool]string{true: "Yes", false: "No"}[v]
-	case []any:
-		parts := make([]string, len(v))
-		for i, p := range v {
-			parts[i] = fmt.Sprint(p)
-		}
-		return strings.Join(parts, ", ")
+// fateLooks are the words for what became of a value.
+var fateLooks = map[mapping.Fate]struct {
+	tone ui.Tone
+	word string
+}{
+	mapping.Cut: {ui.Warn, "Cut"}, mapping.Respelled: {ui.Plain, "Respelled"}, mapping.NewInList: {ui.Warn, "New in the list"}, mapping.Joined: {ui.Plain, "Added"},
+	mapping.Kept: {ui.Plain, "Stays"}, mapping.Refused: {ui.Bad, "Refused"}, mapping.ReadOnly: {ui.Warn, "Not sent"}, mapping.Unknown: {ui.Warn, "Not sent"},
+	mapping.Missing: {ui.Bad, "Missing"}, mapping.ByRule: {ui.Plain, "Rule"}, mapping.ByHookline: {ui.Plain, "Hookline"},
+}
+
+// jsonOf writes a value as it is sent.
+func valueJSON(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return ""
 	}
-	return fmt.Sprint(v)
+	return clipped(strings.TrimSpace(b.String()), 2000)
 }

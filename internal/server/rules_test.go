@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
@@ -169,109 +168,6 @@ func everything() routing.Rule {
 	}}
 }
 
-func mappingForm(rows []mapping.Row, version string) url.Values {
-	form := url.Values{"revision": {version}, "act": {"save"}}
-	for _, r := range rows {
-		form.Add("field", r.Field)
-		form.Set("value."+r.Field, r.Value)
-		if r.AddToList {
-			form.Set("list."+r.Field, "on")
-		}
-	}
-	return form
-}
-
-func TestAMappingIsEditedCheckedAndSaved(t *testing.T) {
-	t.Parallel()
-	s := servertest.New(t)
-	owner := s.Owner("ann@acme.test")
-	if p := owner.Get("/mapping"); p.Location != "/mapping/Leads" {
-		t.Errorf("to %q", p.Location)
-	}
-	for _, module := range mapping.Modules {
-		if p := owner.Get("/mapping/" + module); p.Status != 200 || !strings.Contains(p.Body, "Zoho is not connected") {
-			t.Errorf("%s: %d", module, p.Status)
-		}
-	}
-	rows := mapping.DefaultSet().Modules["Leads"]
-	form := mappingForm(rows, "0")
-	form.Set("value.Description", "Interest: {{ product_interest }}\r\n{{ call_summary }}")
-	if p := owner.Post("/mapping/Leads", form); p.Status != 303 {
-		t.Fatalf("save: %d\n%s", p.Status, p.Body)
-	}
-	saved := draftMapping(t, owner).Modules["Leads"]
-	t.Run("each row says how it writes into a record that exists", func(t *testing.T) {
-		contacts := mappingForm([]mapping.Row{{Field: "Description", Value: "{{ call_summary }}"}, {Field: "Title", Value: "Buyer"}}, "1")
-		contacts.Set("mode.Description", "append")
-		contacts.Set("mode.Title", "never")
-		contacts.Set("act", "preview")
-		if p := owner.Post("/mapping/Contacts", contacts); p.Status != 200 || !strings.Contains(p.Body, `<option value="append" selected`) || !strings.Contains(p.Body, `<option value="never" selected`) {
-			t.Errorf("%d", p.Status)
-		}
-		contacts = mappingForm([]mapping.Row{{Field: "Email", Value: "{{ email }}"}}, "1")
-		contacts.Set("mode.Email", "append")
-		if p := owner.Post("/mapping/Contacts", contacts); p.Status != 422 || !strings.Contains(p.Body, "a line cannot be added to it") {
-			t.Errorf("%d", p.Status)
-		}
-	})
-	if len(saved) != len(rows) || saved[7].Value != "Interest: {{ product_interest }}\n{{ call_summary }}" || saved[0] != rows[0] || !saved[5].AddToList {
-		t.Errorf("saved %+v", saved)
-	}
-	t.Run("the example shows what was typed before it is saved", func(t *testing.T) {
-		form := mappingForm(saved, "1")
-		form.Set("value.Company", "Company {{ company_name | upcase }}")
-		form.Set("act", "preview")
-		p := owner.Post("/mapping/Leads", form)
-		if p.Status != 200 || !strings.Contains(p.Body, "Company ABC CORP") || !strings.Contains(p.Body, "Not saved yet") || draftOf(t, owner).Revision != 1 {
-			t.Errorf("%d", p.Status)
-		}
-	})
-	t.Run("a value that Zoho would refuse is named beside its row, with the values it takes", func(t *testing.T) {
-		form := mappingForm(saved, "1")
-		form.Del("list.Lead_Status")
-		form.Set("value.Lead_Status", "Hot")
-		p := owner.Post("/mapping/Leads", form)
-		if p.Status != 422 || !strings.Contains(p.Body, "not one of the values of Lead Status") || !strings.Contains(p.Body, "Attempted to Contact") {
-			t.Errorf("%d", p.Status)
-		}
-	})
-	t.Run("a required field without a row is offered at its anchor", func(t *testing.T) {
-		form := mappingForm(saved, "1")
-		form.Set("act", "remove Last_Name")
-		p := owner.Post("/mapping/Leads", form)
-		if p.Status != 200 || !strings.Contains(p.Body, "Zoho requires Last Name on Leads. Add the field, for example with {{ last_name | default: caller_label }}") ||
-			!strings.Contains(p.Body, `id="field-Last_Name"`) {
-			t.Errorf("%d", p.Status)
-		}
-	})
-	t.Run("a field can be added by address, as the link of a refused field does", func(t *testing.T) {
-		if p := owner.Get("/mapping/Leads?add=Industry"); !strings.Contains(p.Body, `id="field-Industry"`) {
-			t.Error("no row for Industry")
-		}
-	})
-	t.Run("a form of an older draft that changes the same row is refused, and nothing typed is lost", func(t *testing.T) {
-		form := mappingForm(mapping.DefaultSet().Modules["Leads"], "0")
-		form.Set("value.Description", "typed in vain")
-		if p := owner.Post("/mapping/Leads", form); p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test changed the same") || !strings.Contains(p.Body, "typed in vain") {
-			t.Errorf("%d", p.Status)
-		}
-	})
-	t.Run("a form of an older draft that changes another row is merged", func(t *testing.T) {
-		form := mappingForm(mapping.DefaultSet().Modules["Leads"], "0")
-		form.Set("value.Company", "Firm {{ company_name }}")
-		if p := owner.Post("/mapping/Leads", form); p.Status != 303 {
-			t.Errorf("%d", p.Status)
-		}
-		rows := draftMapping(t, owner).Modules["Leads"]
-		if !strings.Contains(rows[7].Value, "product_interest") || !slices.ContainsFunc(rows, func(r mapping.Row) bool { return r.Value == "Firm {{ company_name }}" }) {
-			t.Errorf("%+v", rows)
-		}
-	})
-	if p := owner.Get("/draft"); !strings.Contains(p.Body, "Leads: Description gets") {
-		t.Error("the draft does not say what changed")
-	}
-}
-
 // signedIn opens a browser with the owner signed in.
 func signedIn(t *testing.T, s *servertest.Site) *browser.Browser {
 	t.Helper()
@@ -298,27 +194,4 @@ func TestRulesInABrowser(t *testing.T) {
 	} {
 		b.Check(name, s.URL+path)
 	}
-}
-
-func TestMappingInABrowser(t *testing.T) {
-	t.Parallel()
-	s := servertest.New(t)
-	s.Owner("ann@acme.test")
-	b := signedIn(t, s)
-	for name, path := range map[string]string{
-		"mapping-leads": "/mapping/Leads?add=Industry#field-Industry", "mapping-calls": "/mapping/Calls", "mapping-contacts": "/mapping/Contacts", "mapping-tasks": "/mapping/Tasks",
-	} {
-		b.Check(name, s.URL+path)
-	}
-	t.Run("the example follows what is typed", func(t *testing.T) {
-		b.Goto(s.URL + "/mapping/Leads")
-		b.Do(chromedp.SendKeys("#value-Company", " (rang {{ direction }})"))
-		if _, err := chromedp.Run(b.Context(), chromedp.Poll[bool](`document.getElementById("example").innerText.includes("(rang inbound)")`,
-			chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(10*time.Second))); err != nil {
-			t.Errorf("%v; the example shows %q", err, b.Text("#example"))
-		}
-		if c := b.Complaints(); len(c) > 0 {
-			t.Error(c)
-		}
-	})
 }
