@@ -324,7 +324,7 @@ func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
 	check()
 	h.must(h.see("/"), changed, "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed",
 		`href="/mapping/Leads#field-Industry"`, "names a stage that is gone. No pipeline in Zoho has the stage “negotiation/review”.")
-	h.must(h.see("/mapping/Leads"), "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed", "<b>Contacted</b>")
+	h.must(h.see("/mapping/Leads"), "Zoho requires Industry on Leads.", "no longer have the field Company", "“Not Contacted” was renamed or removed", `value="put Lead_Status Contacted"`)
 	h.must(h.see("/rules"), "No pipeline in Zoho has the stage “negotiation/review”.")
 	if n := h.zoho.Control.Stats("").Count("POST", "/crm/v8/{module}"); n != 0 {
 		t.Errorf("%d calls met it", n)
