@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"hookline/internal/account"
+	"hookline/internal/backtest"
 	"hookline/internal/delivery"
 	"hookline/internal/intake"
 	"hookline/internal/postgres"
@@ -165,9 +166,11 @@ func openFront(ctx context.Context, p *parts, d database, registry prometheus.Re
 	end.work(f.receiver.Close)
 	feed := delivery.NewFeed(p.db, listener)
 	end.work(feed.Close) // ends the live pages, for which the listener's shutdown waits
+	backtests := backtest.New(backtest.Deps{DB: p.db, Known: p.connections, Log: p.log, Now: time.Now})
+	end.work(backtests.Close)
 	f.server, err = server.New(server.Deps{
 		DB: p.db, Log: p.log, Now: time.Now, BaseURL: p.config.BaseURL, Desk: p.desk, Sessions: account.NewSessions(p.db, time.Now),
-		Zoho: p.connections, Keys: p.keys, Sources: p.sources, Receiver: f.receiver, Intake: f.receiver, Feed: feed, Bell: p.bell, Health: health,
+		Zoho: p.connections, Keys: p.keys, Sources: p.sources, Receiver: f.receiver, Intake: f.receiver, Feed: feed, Backtests: backtests, Bell: p.bell, Health: health,
 		Sandbox: p.config.SandboxURL != "", SandboxURL: p.config.SandboxURL, Consent: p.consent, Mailbox: mailbox,
 		NoMail: p.config.SMTPOff, Proxies: p.config.Proxies,
 	})

@@ -136,6 +136,9 @@ func (s *Server) publishDraft(c echo.Context) error {
 	p := config.Publication{Actor: m.Email, Revision: revision, Why: c.FormValue("why"), Untested: c.FormValue("untested") != "", Despite: c.FormValue("despite") != ""}
 	var made config.Version
 	err = s.inTenant(c, func(tx pgx.Tx) error {
+		if p.Tested, err = testedBy(ctx(c), tx, m.Tenant.ID, revision); err != nil {
+			return err
+		}
 		made, err = config.Publish(ctx(c), tx, m.Tenant.ID, p, mapping.Metadata(known))
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/backtest"
 	"hookline/internal/connection"
 	"hookline/internal/delivery"
 	"hookline/internal/intake"
@@ -32,15 +33,16 @@ type Deps struct {
 	Sources    *intake.Sources
 	Receiver   *intake.Receiver // takes simulated calls in
 	Feed       *delivery.Feed   // what the live stream hears
-	Bell       *delivery.Bell   // wakes lanes; nil: they notice within the poll
-	Sandbox    bool             // the Zoho sandbox stands in for Zoho
-	SandboxURL string           // base of the Zoho sandbox; empty where the real Zoho is used
-	Intake     http.Handler     // POST /in/{key}; nil: not found
-	Health     *Health          // shared with the process's other listeners; nil: one of its own
-	Consent    []string         // origins that the post which starts consent may lead to
-	Mailbox    string           // random path token under which kept mails are shown; empty: nowhere
-	NoMail     bool             // mails are written and never sent: what needs one is refused
-	Proxies    []netip.Prefix   // whose X-Forwarded-For is believed; none: the peer is the visitor
+	Backtests  *backtest.Runner
+	Bell       *delivery.Bell // wakes lanes; nil: they notice within the poll
+	Sandbox    bool           // the Zoho sandbox stands in for Zoho
+	SandboxURL string         // base of the Zoho sandbox; empty where the real Zoho is used
+	Intake     http.Handler   // POST /in/{key}; nil: not found
+	Health     *Health        // shared with the process's other listeners; nil: one of its own
+	Consent    []string       // origins that the post which starts consent may lead to
+	Mailbox    string         // random path token under which kept mails are shown; empty: nowhere
+	NoMail     bool           // mails are written and never sent: what needs one is refused
+	Proxies    []netip.Prefix // whose X-Forwarded-For is believed; none: the peer is the visitor
 }
 
 // Server serves pages, intake and the API.

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/backtest"
 	"hookline/internal/connection"
 	"hookline/internal/delivery"
 	"hookline/internal/intake"
@@ -106,6 +107,8 @@ func New(t testing.TB, with ...func(*server.Deps)) *Site {
 	for _, change := range with {
 		change(&d)
 	}
+	d.Backtests = backtest.New(backtest.Deps{DB: s.DB, Known: d.Zoho, Log: log, Now: s.Clock.Now})
+	t.Cleanup(d.Backtests.Close)
 	if s.Server, err = server.New(d); err != nil {
 		t.Fatal(err)
 	}
