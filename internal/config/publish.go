@@ -59,7 +59,11 @@ func Publish(ctx context.Context, tx pgx.Tx, t tenant.ID, p Publication, md mapp
 		return Version{}, fault.Wrap(fault.Conflict, ErrUntested, "Nobody has looked at what this draft would change. Run the backtest first, or publish without it.")
 	}
 	detail := map[string]any{"why": p.Why, "tested": p.Tested, "despite": p.Despite}
-	v, err := publish(ctx, tx, t, p.Actor, live, now.Set, p.Why, p.Tested, "config.published", detail)
+	action := "config.published"
+	if p.Tested == nil {
+		action = "config.published_untested"
+	}
+	v, err := publish(ctx, tx, t, p.Actor, live, now.Set, p.Why, p.Tested, action, detail)
 	if err != nil {
 		return Version{}, err
 	}

@@ -417,18 +417,23 @@ func (t *teller) decision() *page.CallDecision {
 		Match: t.match(d.Facts), Notes: d.Decision.Trace.Notes, RunnerUp: d.Decision.Trace.RunnerUp,
 	}
 	for _, r := range d.Decision.Trace.Rules {
-		rule := page.CallRule{Name: r.Name, Fired: r.Fired, Check: checkOf(r.Check)}
-		switch {
-		case r.Fired:
-			rule.State, rule.Tone = "Fired", ui.Good
-		case r.Off:
-			rule.State = "Switched off"
-		case r.Fits:
-			rule.State = "Fits, but stands lower"
-		default:
-			rule.State = "Does not fit"
-		}
-		v.Rules = append(v.Rules, rule)
+		v.Rules = append(v.Rules, ruleView(r))
+	}
+	return v
+}
+
+// ruleView says what part a rule had in a decision.
+func ruleView(r routing.RuleTrace) page.CallRule {
+	v := page.CallRule{Name: r.Name, Fired: r.Fired, Check: checkOf(r.Check)}
+	switch {
+	case r.Fired:
+		v.State, v.Tone = "Fired", ui.Good
+	case r.Off:
+		v.State = "Switched off"
+	case r.Fits:
+		v.State = "Fits, but stands lower"
+	default:
+		v.State = "Does not fit"
 	}
 	return v
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +16,7 @@ import (
 	"hookline/internal/config"
 	"hookline/internal/fault"
 	"hookline/internal/mapping"
+	"hookline/internal/routing"
 	"hookline/internal/tenant"
 	"hookline/web/page"
 	"hookline/web/ui"
@@ -85,11 +88,14 @@ func (s *Server) draftBar(c echo.Context, tx pgx.Tx, d config.Draft) (page.Draft
 }
 
 // draftPage shows what is not live yet.
-func (s *Server) draftPage(c echo.Context) error { return s.showDraft(c, http.StatusOK, "", nil) }
+func (s *Server) draftPage(c echo.Context) error {
+	return s.showDraft(c, http.StatusOK, page.DraftView{})
+}
 
-func (s *Server) showDraft(c echo.Context, status int, why string, asks *ui.DialogProps) error {
+// showDraft completes v: a question, or what somebody typed.
+func (s *Server) showDraft(c echo.Context, status int, v page.DraftView) error {
 	m := memberOf(c)
-	v := page.DraftView{Frame: s.frame(c, "Draft", "rules"), Why: why, Asks: asks}
+	v.Frame = s.frame(c, "Draft", "rules")
 	known, err := s.Zoho.Known(ctx(c), m.Tenant.ID)
 	if err != nil {
 		return err
@@ -106,9 +112,12 @@ func (s *Server) showDraft(c echo.Context, status int, why string, asks *ui.Dial
 		if err != nil {
 			return err
 		}
-		v.Changes = config.Sentences(config.Diff(live, d.Set))
+		v.Groups = draftGroups(config.Diff(live, d.Set), d.Set)
 		for _, p := range config.Blocking(config.Check(d.Set, known)) {
-			v.Problems = append(v.Problems, p.Name+": "+p.Sentence)
+			v.Problems = append(v.Problems, draftProblem(p))
+		}
+		if v.Backtest, err = s.backtestView(c, tx, d, live); err != nil {
+			return err
 		}
 		edits, err := config.Edits(ctx(c), tx, m.Tenant.ID, 0, 50)
 		for _, e := range edits {
@@ -120,6 +129,45 @@ func (s *Server) showDraft(c echo.Context, status int, why string, asks *ui.Dial
 		return err
 	}
 	return s.page(c, status, page.Draft(v))
+}
+
+// draftGroups are the differences by what they are about, each with the place where it is edited.
+func draftGroups(differences []config.Difference, now config.Set) []page.DraftGroup {
+	groups := []page.DraftGroup{{Title: "Rules"}, {Title: "Phrases"}, {Title: "Mapping"}}
+	for _, d := range differences {
+		line := page.DraftLine{Sentence: d.Sentence}
+		at := 0
+		switch d.Of {
+		case config.OfRule:
+			line.Href, line.Label = "/rules", "the rules"
+			if i := slices.IndexFunc(now.Rules.Rules, func(r routing.Rule) bool { return r.ID == d.ID }); i >= 0 {
+				line.Href, line.Label = "/rules/"+url.PathEscape(d.ID), "the rule “"+now.Rules.Rules[i].Name+"”"
+			}
+		case config.OfPhrases:
+			at, line.Href, line.Label = 1, "/rules/phrases", "the phrase lists"
+		default:
+			at, line.Href, line.Label = 2, rowHref(d.ID, d.Field), "the mapping of "+d.ID
+		}
+		groups[at].Lines = append(groups[at].Lines, line)
+	}
+	return slices.DeleteFunc(groups, func(g page.DraftGroup) bool { return len(g.Lines) == 0 })
+}
+
+// rowHref is where a field's row is edited.
+func rowHref(module, field string) string {
+	href := "/mapping/" + url.PathEscape(module)
+	if field != "" {
+		href += "#field-" + url.PathEscape(field)
+	}
+	return href
+}
+
+func draftProblem(p config.Problem) page.DraftProblem {
+	v := page.DraftProblem{Sentence: p.Sentence, Href: rowHref(p.ID, p.Field), Label: "Mend it in the mapping of " + p.ID}
+	if p.Of == config.OfRule {
+		v.Href, v.Label = "/rules/"+url.PathEscape(p.ID), "Mend the rule “"+p.Name+"”"
+	}
+	return v
 }
 
 // publishDraft makes the draft live, or asks what it must know before.
@@ -148,11 +196,13 @@ func (s *Server) publishDraft(c echo.Context) error {
 	case errors.Is(err, config.ErrUntested):
 		ask.Title, ask.Submit = "Publish without a backtest?", "Publish without it"
 		ask.Hidden["untested"] = "1"
-		return s.showDraft(c, http.StatusConflict, p.Why, ask)
+		return s.showDraft(c, http.StatusConflict, page.DraftView{Why: p.Why, Asks: ask})
 	case errors.Is(err, config.ErrRefused):
 		ask.Title, ask.Submit, ask.Danger = "Publish all the same?", "Publish all the same", true
 		ask.Hidden["despite"] = "1"
-		return s.showDraft(c, http.StatusConflict, p.Why, ask)
+		return s.showDraft(c, http.StatusConflict, page.DraftView{Why: p.Why, Asks: ask})
+	case fault.FieldOf(err) == "why":
+		return s.showDraft(c, http.StatusUnprocessableEntity, page.DraftView{Why: p.Why, WhyFault: fault.SentenceOf(err)})
 	case err != nil:
 		return err
 	}
