@@ -10,6 +10,7 @@ import (
 
 	"hookline/internal/config"
 	"hookline/internal/harness/browser"
+	"hookline/internal/mapping"
 	"hookline/internal/server/servertest"
 )
 
@@ -45,7 +46,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	owner := l.Owner("ann@acme.test")
 	empty := map[string][]string{
 		"/": {"/"}, "/calls": {"/calls"}, "/calls/replay": {"/calls/replay"}, "/calls/:id": {"/calls/none"},
-		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/0"}, "/draft": {"/draft"}, "/rules/:id": {"/rules/lead"},
+		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/0"}, "/draft": {"/draft"}, "/backtests/:id/calls/:call": {"/backtests/none/calls/none"}, "/rules/:id": {"/rules/lead"},
 		"/mapping/:module": {"/mapping/Leads", "/mapping/Calls", "/mapping/Deals", "/mapping/Contacts"},
 		"/sources":         {"/sources"}, "/sources/new": {"/sources/new", "/sources/new?provider=retell"}, "/sources/:id": {"/sources/none"}, "/sources/:id/delete": {"/sources/none/delete"},
 		"/zoho": {"/zoho"}, "/zoho/confirm": {"/zoho/confirm"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/zoho/callback": {"/zoho/callback?state=made-up"},
@@ -82,10 +83,16 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		l.publishes(owner, "Buyers first", func(s *config.Set) { s.Rules.Rules[1], s.Rules.Rules[2] = s.Rules.Rules[2], s.Rules.Rules[1] })
 		owner.Post("/rules/lead/switch", url.Values{"revision": {"0"}, "on": {"0"}})
 		owner.Post("/settings/keys", url.Values{"name": {"Wallboard in the hall"}, "role": {"viewer"}})
+		drafted(t, owner, func(s *config.Set) {
+			buys("Friday")(s)
+			s.Mappings.Modules["Leads"] = append(s.Mappings.Modules["Leads"], mapping.Row{Field: "No_of_Employees", Value: "many"})
+		})
+		owner.Post("/draft/backtest", url.Values{"scope": {"30"}})
+		compared := regexp.MustCompile(`/backtests/[0-9a-f-]{36}/calls/[0-9a-f-]{36}`).FindString(draftShows(t, owner, "would change").Body)
 		source := regexp.MustCompile(`/sources/[0-9a-f-]{36}`).FindString(owner.Get("/sources").Body)
 		full := map[string][]string{
 			"/": {"/"}, "/calls": {"/calls", "/calls?q=sarah&status=needs_attention&days=7"}, "/calls/replay": {"/calls/replay?like=" + ids["refused"].String()},
-			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/1", "/versions/0"}, "/draft": {"/draft"},
+			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/1", "/versions/0"}, "/draft": {"/draft", "/draft?move=0"}, "/backtests/:id/calls/:call": {compared},
 			"/sources": {"/sources"}, "/sources/:id": {source}, "/sources/:id/delete": {source + "/delete"},
 			"/zoho": {"/zoho"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/mapping/:module": {"/mapping/Leads?add=Industry"},
 			"/settings/keys": {"/settings/keys"}, "/settings/audit": {"/settings/audit"},

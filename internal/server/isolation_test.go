@@ -17,7 +17,7 @@ import (
 )
 
 // named are the parameters that are no ids: names within the tenant, or secrets that belong to nobody else.
-var named = []string{"/rules/", "/mapping/", "/verify/", "/reset/", "/mail/", "/static/"}
+var named = []string{"/rules/", "/mapping/", "/versions/", "/api/v1/versions/", "/verify/", "/reset/", "/mail/", "/static/"}
 
 // since is where a page's stream begins: the time of the answer.
 var since = regexp.MustCompile(`since=[\w.]+`)
@@ -75,13 +75,27 @@ func TestAnotherTenantsIdsAreAsGoodAsMadeUpOnes(t *testing.T) {
 	l.work()
 	page := l.until(theirs, "/calls/"+theirCall, "from the webhook to the last record in Zoho")
 	l.until(ours, "/calls/"+ourCall, "Held")
+	backtestOf := func(b *servertest.Browser) (id string) {
+		t.Helper()
+		drafted(t, b, buys("canary"))
+		b.Post("/draft/backtest", url.Values{"scope": {"30"}})
+		draftShows(t, b, "would change.")
+		if err := l.DB.InTenant(t.Context(), b.Tenant, func(tx pgx.Tx) error {
+			return tx.QueryRow(t.Context(), `SELECT id::text FROM backtests`).Scan(&id)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	ourBacktest := backtestOf(ours)
 	l.Visitor().LogIn("b@b.test", servertest.Password) // a second session, which the first may end
 	foreign := map[string]string{
-		"call":    theirCall,
-		"event":   first(`/calls/[0-9a-f-]{36}/events/([\w-]+)`, page.Body),
-		"source":  source.ID.String(),
-		"key":     first(`/settings/keys/`+id+`/revoke`, theirs.Post("/settings/keys", url.Values{"name": {"Canary"}, "role": {"viewer"}}).Body),
-		"session": first(`/settings/security/sessions/([\w-]+)/end`, theirs.Get("/settings/security").Body),
+		"call":     theirCall,
+		"backtest": backtestOf(theirs),
+		"event":    first(`/calls/[0-9a-f-]{36}/events/([\w-]+)`, page.Body),
+		"source":   source.ID.String(),
+		"key":      first(`/settings/keys/`+id+`/revoke`, theirs.Post("/settings/keys", url.Values{"name": {"Canary"}, "role": {"viewer"}}).Body),
+		"session":  first(`/settings/security/sessions/([\w-]+)/end`, theirs.Get("/settings/security").Body),
 	}
 	key := first(`(hk_[\w-]+)`, ours.Post("/settings/keys", url.Values{"name": {"Ours"}, "role": {"operator"}}).Body)
 	program := l.Visitor()
@@ -89,7 +103,7 @@ func TestAnotherTenantsIdsAreAsGoodAsMadeUpOnes(t *testing.T) {
 
 	kinds := []struct{ beginning, kind string }{
 		{"/calls/:id/events/:event", "event"}, {"/calls/:id", "call"}, {"/api/v1/calls/:id", "call"}, {"/sources/:id", "source"},
-		{"/settings/keys/:id", "key"}, {"/settings/security/sessions/:handle", "session"},
+		{"/settings/keys/:id", "key"}, {"/settings/security/sessions/:handle", "session"}, {"/backtests/:id", "backtest"},
 	}
 	type request struct{ method, path, kind string } // path holds the id as ID
 	var asked []request
@@ -99,7 +113,7 @@ func TestAnotherTenantsIdsAreAsGoodAsMadeUpOnes(t *testing.T) {
 		}
 		for _, k := range kinds {
 			if strings.HasPrefix(path, k.beginning) {
-				filled := strings.NewReplacer("/calls/:id/events/:event", "/calls/"+theirCall+"/events/ID", ":id", "ID", ":handle", "ID").Replace(path)
+				filled := strings.NewReplacer("/calls/:id/events/:event", "/calls/"+theirCall+"/events/ID", ":id", "ID", ":handle", "ID", ":call", ourCall).Replace(path)
 				asked = append(asked, request{method, filled, k.kind})
 				return
 			}
@@ -117,6 +131,7 @@ func TestAnotherTenantsIdsAreAsGoodAsMadeUpOnes(t *testing.T) {
 		request{http.MethodPost, "/calls/replay?id=ID", "call"}, request{http.MethodPost, "/calls/replay?like=ID", "call"},
 		request{http.MethodGet, "/calls?source=ID", "source"}, request{http.MethodGet, "/calls?q=ID", "call"}, request{http.MethodGet, "/calls/export?source=ID", "source"},
 		request{http.MethodGet, "/rules?call=ID", "call"}, request{http.MethodGet, "/mapping/Leads?call=ID", "call"},
+		request{http.MethodGet, "/backtests/" + ourBacktest + "/calls/ID", "call"},
 		request{http.MethodGet, "/api/v1/calls?source=ID", "source"}, request{http.MethodGet, "/api/v1/calls?cursor=ID", "call"},
 	)
 
