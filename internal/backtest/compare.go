@@ -69,7 +69,8 @@ type FieldChange struct {
 	New   string `json:"new"`   // what it would get
 }
 
-// Compare decides a call by what is live and by a draft, renders both, and tells the difference.
+// Compare decides a call by what is live and by a draft, renders both, and tells the difference. The facts tell of Zoho as
+// it stood when the call was decided; of a Contact's fields, those that were mapped then.
 func Compare(live, draft config.Set, facts routing.Facts, md mapping.Metadata) Change {
 	c := newComparison(live, draft, md)
 	change := c.compare(facts)

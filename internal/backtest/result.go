@@ -57,6 +57,11 @@ type Result struct {
 	Reruled    int `json:"reruled"`    // decided by another rule, to the same effect
 	Failing    int `json:"failing"`    // that would fail under the draft and not under what is live
 	Mended     int `json:"mended"`     // that fail under what is live and would not under the draft
+	StillFail  int `json:"still_fail"` // that fail under both
+
+	// Unread are fields of Contacts that the draft maps and what is live does not: nobody has read what stands in them, so
+	// they were taken for empty, and a change of them is counted as one that reads the Contact first.
+	Unread []string `json:"unread,omitempty"`
 
 	Outcomes []OutcomeCount `json:"outcomes"` // by how often they are, most first
 	Moves    []Move         `json:"moves"`    // of the changed calls, most first
@@ -154,6 +159,9 @@ func (t *tally) add(c *Change, received time.Time) (wanted bool) {
 	t.outcome(c.Draft.Outcome).Draft++
 	t.Credits.Live += c.Live.Credits
 	t.Credits.Draft += c.Draft.Credits
+	if c.Live.Fails && c.Draft.Fails {
+		t.StillFail++
+	}
 	if !c.Changes {
 		if c.Reruled {
 			t.Reruled++

@@ -3,6 +3,7 @@ package backtest
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,7 +86,19 @@ func Run(ctx context.Context, db *postgres.DB, q Question, progress func(done, t
 	if err := <-failed; err != nil {
 		return Result{}, err
 	}
+	t.Unread = unread(q.Live.Mappings, q.Draft.Mappings)
 	return t.sum(q.Now), nil
+}
+
+// unread are the fields of Contacts that only the draft maps: facts hold what stood in the fields that were mapped when a
+// call was decided.
+func unread(live, draft mapping.Set) (fields []string) {
+	for _, row := range draft.Modules["Contacts"] {
+		if !slices.ContainsFunc(live.Modules["Contacts"], func(r mapping.Row) bool { return r.Field == row.Field }) {
+			fields = append(fields, row.Field)
+		}
+	}
+	return fields
 }
 
 // readAhead reads pages of calls, one ahead of who takes them.

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"hookline/internal/mapping"
-	"hookline/internal/routing"
 )
 
 // Foreseen is what carrying out a decision comes to, as far as that can be told without asking Zoho.
@@ -32,7 +31,7 @@ func Foresee(drafts []mapping.Draft, problems []mapping.Problem) Foreseen {
 // creditsOf is how many requests write a draft when nothing goes wrong.
 func creditsOf(d mapping.Draft) int {
 	switch {
-	case d.Slot == routing.SlotStage, d.Find != "", d.Action == mapping.Update && d.Since == "":
+	case d.Find != "", d.Action == mapping.Update && d.Since == "":
 		return 2 // looked at first
 	}
 	return 1

@@ -169,11 +169,17 @@ func resultSentence(r backtest.Result) string {
 
 func resultNotes(r backtest.Result) []string {
 	var notes []string
+	if r.StillFail > 0 {
+		notes = append(notes, count(r.StillFail, "call fails now and with this draft: Zoho refuses a record of it.", "calls fail now and with this draft: Zoho refuses a record of theirs."))
+	}
 	if r.Mended > 0 {
 		notes = append(notes, count(r.Mended, "call that fails now would go through.", "calls that fail now would go through."))
 	}
 	if r.Reruled > 0 {
 		notes = append(notes, count(r.Reruled, "more call is decided by another rule, to the same effect.", "more calls are decided by another rule, to the same effect."))
+	}
+	if len(r.Unread) > 0 {
+		notes = append(notes, "What stands in the Contacts' "+strings.ReplaceAll(strings.Join(r.Unread, ", "), "_", " ")+" was never read, because nothing live maps it: it was taken for empty.")
 	}
 	if r.Undecided > 0 {
 		notes = append(notes, count(r.Undecided, "call was left out: it still waits, or could not be read as a call.", "calls were left out: they still wait, or could not be read as calls."))

@@ -85,10 +85,11 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		owner.Post("/settings/keys", url.Values{"name": {"Wallboard in the hall"}, "role": {"viewer"}})
 		drafted(t, owner, func(s *config.Set) {
 			buys("Friday")(s)
-			s.Mappings.Modules["Leads"] = append(s.Mappings.Modules["Leads"], mapping.Row{Field: "No_of_Employees", Value: "many"})
+			s.Mappings.Modules["Leads"] = append(s.Mappings.Modules["Leads"], mapping.Row{Field: "No_of_Employees", Value: "many"}, mapping.Row{Field: "Industry", Value: "Service Provider"},
+				mapping.Row{Field: "City", Value: "{{ caller_number }}"})
 		})
 		owner.Post("/draft/backtest", url.Values{"scope": {"30"}})
-		compared := regexp.MustCompile(`/backtests/[0-9a-f-]{36}/calls/[0-9a-f-]{36}`).FindString(draftShows(t, owner, "would change").Body)
+		compared := regexp.MustCompile(`/backtests/[0-9a-f-]{36}/calls/[0-9a-f-]{36}`).FindString(draftShows(t, owner, "Calls that would change").Body)
 		source := regexp.MustCompile(`/sources/[0-9a-f-]{36}`).FindString(owner.Get("/sources").Body)
 		full := map[string][]string{
 			"/": {"/"}, "/calls": {"/calls", "/calls?q=sarah&status=needs_attention&days=7"}, "/calls/replay": {"/calls/replay?like=" + ids["refused"].String()},
