@@ -11,6 +11,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"hookline/internal/config"
 	"hookline/internal/delivery"
@@ -202,6 +203,9 @@ func shownBy(previews []mapping.Preview) map[string]map[string]shown {
 	return out
 }
 
+// kindOfAbout goes with the link to what a Call or Task is about, and tells people nothing that the link does not.
+const kindOfAbout = "$se_module"
+
 // differing lists the fields of a record that differ, in the order of the page.
 func differing(was, is content, old, now map[string]shown) []FieldChange {
 	text := func(c content, by map[string]shown, field string) string {
@@ -227,10 +231,10 @@ func differing(was, is content, old, now map[string]shown) []FieldChange {
 	for _, name := range names {
 		v, sentBefore := was.fields[name]
 		w, sentNow := is.fields[name]
-		if name == "" || sentBefore == sentNow && reflect.DeepEqual(v, w) {
+		if name == "" || name == kindOfAbout || sentBefore == sentNow && reflect.DeepEqual(v, w) {
 			continue
 		}
-		label := cmp.Or(now[name].label, old[name].label, name)
+		label := strings.ReplaceAll(cmp.Or(now[name].label, old[name].label, name), "_", " ")
 		out = append(out, FieldChange{Field: name, Label: label, Old: text(was, old, name), New: text(is, now, name)})
 	}
 	both := was.module != "" && is.module != ""

@@ -56,7 +56,7 @@ func TestACallIsComparedByWhatHappensInZoho(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		on := c.Records[2].Fields
-		if len(on) != 2 || on[0].Field != "What_Id" && on[1].Field != "What_Id" {
+		if len(on) != 1 || on[0].Field != "What_Id" || on[0].Label != "What Id" || on[0].Old != "" || on[0].New == "" {
 			t.Errorf("%+v", on)
 		}
 	})

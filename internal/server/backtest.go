@@ -131,10 +131,10 @@ func (s *Server) backtestView(c echo.Context, tx pgx.Tx, d config.Draft, live co
 
 func lowerFirst(text string) string { return strings.ToLower(text[:1]) + text[1:] }
 
-// shownChanges is how many changed calls stand on a page, shownFailures how many failing ones.
+// shownChanges is how many changed calls stand on a page, shownFailures how many that would fail for one reason.
 const (
-	shownChanges  = 25
-	shownFailures = 20
+	shownChanges  = 10
+	shownFailures = 5
 )
 
 func (s *Server) resultView(c echo.Context, b backtest.Backtest) *page.BacktestResult {
@@ -193,17 +193,35 @@ func resultNotes(r backtest.Result) []string {
 	return notes
 }
 
+// failures gathers the calls that would fail by what they would fail for.
 func (s *Server) failures(c echo.Context, v *page.BacktestResult, b backtest.Backtest) {
 	m := memberOf(c)
-	for _, f := range b.Result.Failures[:min(shownFailures, len(b.Result.Failures))] {
-		row := page.BacktestFailure{Call: "/calls/" + f.ID, Compare: compareHref(b.ID, f.ID), Caller: callerIn(f.CallRef, m.Tenant.Country), When: moment(f.Received, s.Now(), m.Tenant.Zone)}
-		for _, reason := range f.Reasons {
-			row.Reasons = append(row.Reasons, reasonOf(reason.Module, reason.Field, reason.Sentence))
+	at := map[string]int{}
+	counts := []int{}
+	for _, f := range b.Result.Failures {
+		for _, r := range f.Reasons {
+			key := r.Module + "|" + r.Field + "|" + r.Sentence
+			i, known := at[key]
+			if !known {
+				i = len(v.Failures)
+				at[key] = i
+				v.Failures = append(v.Failures, page.BacktestFailure{Reason: reasonOf(r.Module, r.Field, r.Sentence)})
+				counts = append(counts, 0)
+			}
+			counts[i]++
+			if row := &v.Failures[i]; len(row.Calls) < shownFailures {
+				row.Calls = append(row.Calls, page.BacktestRef{Call: "/calls/" + f.ID, Compare: compareHref(b.ID, f.ID), Caller: callerIn(f.CallRef, m.Tenant.Country), When: moment(f.Received, s.Now(), m.Tenant.Zone)})
+			}
 		}
-		v.Failures = append(v.Failures, row)
 	}
-	if more := b.Result.Failing - len(v.Failures); more > 0 {
-		v.MoreFailures = "And " + count(more, "older call.", "older calls.")
+	for i, n := range counts {
+		v.Failures[i].Count = count(n, "call", "calls")
+		if more := n - len(v.Failures[i].Calls); more > 0 {
+			v.Failures[i].More = "and " + count(more, "older call", "older calls")
+		}
+	}
+	if more := b.Result.Failing - len(b.Result.Failures); more > 0 {
+		v.MoreFailures = "The newest " + thousands(len(b.Result.Failures)) + " were looked at; " + count(more, "older call", "older calls") + " would fail too."
 	}
 }
 

@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
 	"hookline/internal/call"
 	"hookline/internal/config"
+	"hookline/internal/harness/browser"
 	"hookline/internal/identity"
 	"hookline/internal/routing"
 	"hookline/internal/server/servertest"
@@ -255,4 +257,68 @@ func TestADraftThatMakesCallsFailSaysWhichAndWhereToMendIt(t *testing.T) {
 	if p := owner.Post("/draft/publish", url.Values{"revision": {revision}}); p.Status != http.StatusSeeOther {
 		t.Errorf("publish on it: %d %s", p.Status, visible(p.Body))
 	}
+}
+
+func TestABacktestInABrowser(t *testing.T) {
+	b := browser.Open(t)
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	signIn(b, s, "ann@acme.test")
+	drafted(t, owner, buys("offer"))
+	b.Check("draft-no-calls", s.URL+"/draft")
+	for range 30 {
+		decided(t, owner, "Can you make me an offer? That is all for now, and thank you.")
+	}
+	decided(t, owner, "Just calling about my order.")
+	b.Check("draft-untested", s.URL+"/draft")
+
+	write := func(sql string, args ...any) {
+		t.Helper()
+		if err := s.DB.InTenant(t.Context(), owner.Tenant, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), sql, args...)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := uuid.Must(uuid.NewV7())
+	write(`INSERT INTO backtests (tenant_id, id, revision, version, scope, total, done, state, asked_by, beat_at)
+		VALUES ($1, $2, 1, 0, '{"days":90}', 10000, 1200, 'running', 'ann@acme.test', clock_timestamp() + interval '10 minutes')`, owner.Tenant.UUID(), id)
+	b.Check("draft-running", s.URL+"/draft")
+	t.Run("the bar moves by itself, typing beside it stays, and its end shows", func(t *testing.T) {
+		b.Goto(s.URL + "/draft")
+		b.Until(`document.querySelector("progress.bar").value === 1200`)
+		b.Type("#why", "Offers are Deals")
+		write(`UPDATE backtests SET done = 4000 WHERE id = $1`, id)
+		b.Until(`document.querySelector("progress.bar").value === 4000`)
+		b.Sees("4,000 of 10,000 calls")
+		if typed := browser.Eval[string](b, `document.activeElement.id + ":" + document.getElementById("why").value`); typed != "why:Offers are Deals" {
+			t.Errorf("typed: %s", typed)
+		}
+		b.Do(chromedp.Focus("#cancel-backtest"), chromedp.KeyEvent("\r"))
+		b.Sees("The backtest was cancelled before it was done.")
+	})
+	b.Choose(`[name="scope"]`, "last1000")
+	b.Click("Run the backtest")
+	b.Sees("31 calls, 30 would change.")
+	b.Check("draft-result", s.URL+"/draft")
+	b.Goto(s.URL + "/draft")
+	b.Sees("1 to 10 of 30, newest first")
+	b.Click("Older")
+	b.Sees("11 to 20 of 30, newest first")
+	compare := browser.Eval[string](b, `document.querySelector('#changed a[href^="/backtests/"]').pathname`)
+	b.Check("backtest-call", s.URL+compare)
+
+	drafted(t, owner, func(set *config.Set) {
+		rows := set.Mappings.Modules["Calls"]
+		for i := range rows {
+			if rows[i].Field == "Call_Type" {
+				rows[i].Value = "{{ product_interest }}"
+			}
+		}
+	})
+	b.Check("draft-outdated", s.URL+"/draft")
+	owner.Post("/draft/backtest", url.Values{"scope": {"30"}})
+	draftShows(t, owner, "31 would fail")
+	b.Check("draft-failing", s.URL+"/draft")
 }
