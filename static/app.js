@@ -86,11 +86,11 @@
     turn.last = turn.last.then(async () => {
       if (why === "typed") turn.typed = false;
       if (!form.isConnected) return;
-      const part = form.dataset.renews, focused = document.activeElement?.id;
+      const part = form.dataset.renews, focused = document.activeElement?.id, otherwise = document.activeElement?.dataset.else;
       const chip = why === "typed" ? null : document.activeElement?.closest("[data-chip]"), was = chip?.value;
       await htmx.ajax("POST", form.action, { source: form, target: part, select: part, selectOOB: "#toasts", swap: "outerMorph", values: act });
       if (chip && chip.value === was) chip.value = "";
-      if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
+      if (focused && document.activeElement === document.body) (document.getElementById(focused) || document.getElementById(otherwise))?.focus({ preventScroll: true });
     });
     return turn.last;
   };
@@ -98,8 +98,42 @@
     const form = event.target, by = event.submitter;
     if (!form.matches("form[data-renews]") || by?.matches("[data-leaves]")) return;
     event.preventDefault();
+    const menu = form.closest("details.menu");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
     renew(form, by?.name ? { [by.name]: by.value } : {}, "pressed");
   });
+
+  // A list whose rows can be dragged by their grip, with the pointer; the buttons of a row move it by keys. Escape puts it back.
+  document.addEventListener("pointerdown", (event) => {
+    const grip = event.target.closest("[data-grip]"), row = grip?.closest("li"), list = row?.closest("[data-sortable]");
+    if (!list || event.button !== 0) return;
+    event.preventDefault();
+    const rows = () => all(":scope > li:has([data-grip])", list), home = row.nextSibling, from = rows().indexOf(row);
+    const end = (drop) => {
+      row.classList.remove("dragged");
+      document.removeEventListener("pointermove", move);
+      document.removeEventListener("pointerup", up);
+      document.removeEventListener("pointercancel", cancel);
+      document.removeEventListener("keydown", key, true);
+      const to = rows().indexOf(row);
+      if (!drop) list.insertBefore(row, home);
+      else if (to !== from) renew(row.querySelector("form[data-renews]"), { to: String(to + 1) }, "pressed");
+    };
+    const move = (e) => {
+      const over = rows().find((r) => { const box = r.getBoundingClientRect(); return r !== row && e.clientY >= box.top && e.clientY < box.bottom; });
+      if (!over) return;
+      const box = over.getBoundingClientRect(), below = rows().indexOf(over) > rows().indexOf(row);
+      if (below ? e.clientY > box.top + box.height / 2 : e.clientY < box.top + box.height / 2) list.insertBefore(row, below ? over.nextSibling : over);
+    };
+    const up = () => end(true), cancel = () => end(false);
+    const key = (e) => { if (e.key === "Escape") { e.preventDefault(); end(false); } };
+    row.classList.add("dragged");
+    document.addEventListener("pointermove", move);
+    document.addEventListener("pointerup", up);
+    document.addEventListener("pointercancel", cancel);
+    document.addEventListener("keydown", key, true);
+  });
+
   let pause = 0;
   const typed = (event) => {
     const form = event.target.closest("form[data-renews][data-follows]");

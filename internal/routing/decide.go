@@ -9,8 +9,11 @@ import (
 	"hookline/internal/identity"
 )
 
-// DefaultRule is the Decision.Rule of a call that no rule fits.
-const DefaultRule = "default"
+// DefaultRule and DefaultName are the Decision.Rule and .Name of a call that no rule fits.
+const (
+	DefaultRule = "default"
+	DefaultName = "No rule fits"
+)
 
 // Slots of a call's actions.
 const (
@@ -43,7 +46,7 @@ func Decide(set Set, f Facts) Decision {
 	}
 	d.Trace.Notes = append(d.Trace.Notes, f.Match.Notes...)
 	outcomes := defaultOutcomes(f)
-	d.Rule, d.Name = DefaultRule, "No rule fits"
+	d.Rule, d.Name = DefaultRule, DefaultName
 	if fired >= 0 {
 		d.Rule, d.Name, outcomes = set.Rules[fired].ID, set.Rules[fired].Name, set.Rules[fired].Then
 	} else {

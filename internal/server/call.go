@@ -416,10 +416,17 @@ func (t *teller) decision() *page.CallDecision {
 		Rule: d.Decision.Name, Outcome: t.decided(), When: t.moment(d.At), Versions: versionName(d.Version),
 		Match: t.match(d.Facts), Notes: d.Decision.Trace.Notes, RunnerUp: d.Decision.Trace.RunnerUp,
 	}
-	for _, r := range d.Decision.Trace.Rules {
-		v.Rules = append(v.Rules, ruleView(r))
-	}
+	v.Rules = ruleTraces(d.Decision.Trace)
 	return v
+}
+
+// ruleTraces are the rules of a decision, each with what it saw.
+func ruleTraces(trace routing.Trace) []page.CallRule {
+	var out []page.CallRule
+	for _, r := range trace.Rules {
+		out = append(out, ruleView(r))
+	}
+	return out
 }
 
 // ruleView says what part a rule had in a decision.
@@ -439,15 +446,21 @@ func ruleView(r routing.RuleTrace) page.CallRule {
 }
 
 func (t *teller) match(f routing.Facts) []ui.KV {
-	m := f.Match
-	facts := []ui.KV{{Key: "Caller in Zoho", Value: matchSentence(m)}}
-	if p := m.Person(); p != nil {
+	who := ui.KV{Key: "Caller in Zoho", Value: matchSentence(f.Match)}
+	if p := f.Match.Person(); p != nil {
 		if href := t.link.RecordURL(p.Module, p.ID); href != "" {
-			facts[0] = ui.KV{Key: "Caller in Zoho", Shown: page.Away(matchSentence(m), href)}
+			who = ui.KV{Key: who.Key, Shown: page.Away(who.Value, href)}
 		}
-		if p.AccountName != "" {
-			facts = append(facts, ui.KV{Key: "Account", Value: p.AccountName})
-		}
+	}
+	return matchFacts(f, who)
+}
+
+// matchFacts are the facts about the caller, led by who it is.
+func matchFacts(f routing.Facts, who ui.KV) []ui.KV {
+	m := f.Match
+	facts := []ui.KV{who}
+	if p := m.Person(); p != nil && p.AccountName != "" {
+		facts = append(facts, ui.KV{Key: "Account", Value: p.AccountName})
 	}
 	for _, d := range m.OpenDeals {
 		facts = append(facts, ui.KV{Key: "Open Deal", Value: d.Name + ", " + d.Stage})

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -59,6 +60,23 @@ func formRevision(c echo.Context) (int, error) {
 		return 0, fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
 	}
 	return n, nil
+}
+
+// undoPath is where the last edit of the draft is taken back.
+const undoPath = "/draft/undo"
+
+// seeOtherUndo leads on after an edit of the draft, with a toast that can take it back.
+func (s *Server) seeOtherUndo(c echo.Context, path, toast string, revision int) error {
+	back, _, _ := strings.Cut(path, "#")
+	return s.seeOtherWith(c, path, ui.ToastProps{Text: toast, Undo: undoPath, Hidden: map[string]string{"revision": strconv.Itoa(revision), "back": back}})
+}
+
+// pageBefore is the page that an undo or a discard leads back to.
+func pageBefore(c echo.Context) string {
+	if back := c.FormValue("back"); back == "/rules" || back == "/rules/phrases" {
+		return back
+	}
+	return "/draft"
 }
 
 // draftBar sums up what is live and what is not yet.
@@ -231,5 +249,5 @@ func (s *Server) turnDraft(c echo.Context, turn func(context.Context, pgx.Tx, te
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/draft", done)
+	return s.seeOther(c, pageBefore(c), done)
 }

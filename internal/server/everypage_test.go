@@ -46,7 +46,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	owner := l.Owner("ann@acme.test")
 	empty := map[string][]string{
 		"/": {"/"}, "/calls": {"/calls"}, "/calls/replay": {"/calls/replay"}, "/calls/:id": {"/calls/none"},
-		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/phrases": {"/rules/phrases"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/0"}, "/draft": {"/draft"}, "/backtests/:id/calls/:call": {"/backtests/none/calls/none"}, "/rules/:id": {"/rules/lead"},
+		"/rules": {"/rules"}, "/rules/new": {"/rules/new"}, "/rules/try": {"/rules/try"}, "/rules/phrases": {"/rules/phrases", "/rules/phrases?say=not+urgent+how+much+is+it"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/0"}, "/draft": {"/draft"}, "/backtests/:id/calls/:call": {"/backtests/none/calls/none"}, "/rules/:id": {"/rules/lead"},
 		"/mapping/:module": {"/mapping/Leads", "/mapping/Calls", "/mapping/Deals", "/mapping/Contacts"},
 		"/sources":         {"/sources"}, "/sources/new": {"/sources/new", "/sources/new?provider=retell"}, "/sources/:id": {"/sources/none"}, "/sources/:id/delete": {"/sources/none/delete"},
 		"/zoho": {"/zoho"}, "/zoho/confirm": {"/zoho/confirm"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/zoho/callback": {"/zoho/callback?state=made-up"},
@@ -93,7 +93,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		source := regexp.MustCompile(`/sources/[0-9a-f-]{36}`).FindString(owner.Get("/sources").Body)
 		full := map[string][]string{
 			"/": {"/"}, "/calls": {"/calls", "/calls?q=sarah&status=needs_attention&days=7"}, "/calls/replay": {"/calls/replay?like=" + ids["refused"].String()},
-			"/rules": {"/rules", "/rules?call=sample"}, "/rules/:id": {"/rules/buying", "/rules/buying?confirm=delete"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/1", "/versions/0"}, "/draft": {"/draft", "/draft?move=0"}, "/backtests/:id/calls/:call": {compared},
+			"/rules": {"/rules"}, "/rules/try": {"/rules/try", "/rules/try?call=sample", "/rules/try?typed=1&who=deal&said=not+urgent&when=2026-03-02T09:00&seconds=60&status=missed&earlier=2"}, "/rules/:id": {"/rules/buying"}, "/versions": {"/versions"}, "/versions/:n": {"/versions/1", "/versions/0"}, "/draft": {"/draft", "/draft?move=0"}, "/backtests/:id/calls/:call": {compared},
 			"/sources": {"/sources"}, "/sources/:id": {source}, "/sources/:id/delete": {source + "/delete"},
 			"/zoho": {"/zoho"}, "/zoho/disconnect": {"/zoho/disconnect"}, "/mapping/:module": {"/mapping/Leads?add=Industry"},
 			"/settings/keys": {"/settings/keys"}, "/settings/audit": {"/settings/audit"},

@@ -32,13 +32,13 @@ func TestThingsAreTriedOnAnyCall(t *testing.T) {
 		t.Error("nothing found does not lead to the sample")
 	}
 	for _, preset := range []string{"new-caller", "known-contact", "buyer", "open-deal", "callback", "emergency", "spam", "withheld"} {
-		for _, page := range []string{"/mapping/Calls?call=preset:", "/rules?call=preset:"} {
+		for _, page := range []string{"/mapping/Calls?call=preset:", "/rules/try?call=preset:"} {
 			if p := owner.Get(page + preset); p.Status != 200 || !strings.Contains(p.Body, `value="preset:`+preset+`" selected`) {
 				t.Errorf("%s%s: %d", page, preset, p.Status)
 			}
 		}
 	}
-	if p := owner.Get("/rules?call=preset:open-deal"); !strings.Contains(p.Body, "Decides this call") {
+	if p := owner.Get("/rules/try?call=preset:open-deal"); !strings.Contains(p.Body, "Decides this call") {
 		t.Error("a simulated call of a known Contact is not decided")
 	}
 	if after := len(l.zoho.Control.Ledger(0)); after != before {

@@ -130,7 +130,7 @@ func TestAnotherTenantsIdsAreAsGoodAsMadeUpOnes(t *testing.T) {
 		request{http.MethodGet, "/calls/replay?id=ID", "call"}, request{http.MethodGet, "/calls/replay?like=ID", "call"},
 		request{http.MethodPost, "/calls/replay?id=ID", "call"}, request{http.MethodPost, "/calls/replay?like=ID", "call"},
 		request{http.MethodGet, "/calls?source=ID", "source"}, request{http.MethodGet, "/calls?q=ID", "call"}, request{http.MethodGet, "/calls/export?source=ID", "source"},
-		request{http.MethodGet, "/rules?call=ID", "call"}, request{http.MethodGet, "/mapping/Leads?call=ID", "call"},
+		request{http.MethodGet, "/rules/try?call=ID", "call"}, request{http.MethodGet, "/mapping/Leads?call=ID", "call"},
 		request{http.MethodGet, "/backtests/" + ourBacktest + "/calls/ID", "call"},
 		request{http.MethodGet, "/api/v1/calls?source=ID", "source"}, request{http.MethodGet, "/api/v1/calls?cursor=ID", "call"},
 	)

@@ -47,8 +47,8 @@ func TestAPhraseListComesBackWithWhatWasTyped(t *testing.T) {
 		if p := owner.Post("/rules/phrases/"+name, url.Values{"revision": {"2"}, "act": {"delete"}}); p.Status != http.StatusSeeOther {
 			t.Fatalf("deleting: %d", p.Status)
 		}
-		p := owner.Post("/rules/phrases/"+name, url.Values{"revision": {"2"}, "label": {"complaints"}, "phrases": {"refund\nmoney back"}})
-		comesBack(t, p, http.StatusConflict, "changed the same", `value="complaints"`, "refund\nmoney back</textarea>")
+		p := owner.Post("/rules/phrases/"+name, url.Values{"revision": {"2"}, "act": {"add"}, "label": {"complaints"}, "new": {"money back"}})
+		comesBack(t, p, http.StatusConflict, "changed the same", `value="complaints"`, "money back</textarea>")
 	})
 	if got := len(draftRules(t, owner).Phrases); got != len(routing.DefaultSet().Phrases)+1 {
 		t.Errorf("%d lists are stored", got)

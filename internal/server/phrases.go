@@ -1,43 +1,46 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
+	"hookline/internal/call"
 	"hookline/internal/config"
 	"hookline/internal/fault"
 	"hookline/internal/routing"
 	"hookline/web/page"
+	"hookline/web/ui"
 )
 
-// phrases shows the phrase lists.
+// phrases shows the phrase lists, and which of them hear the sentence that ?say= holds.
 func (s *Server) phrases(c echo.Context) error {
+	return s.showPhrases(c, http.StatusOK, nil)
+}
+
+// showPhrases shows the lists as they stand in the draft; amend adds what somebody typed and what is wrong with it.
+func (s *Server) showPhrases(c echo.Context, status int, amend func(*page.PhrasesView)) error {
 	draft, err := s.draft(c)
 	if err != nil {
 		return err
 	}
-	return s.phrasesPage(c, http.StatusOK, draft, nil)
-}
-
-func (s *Server) phrasesPage(c echo.Context, status int, draft config.Draft, amend func(*page.PhrasesView)) error {
 	set := draft.Rules
-	v := page.PhrasesView{Frame: s.frame(c, "Phrases", "rules"), Edits: memberOf(c).Can(account.Configure), Revision: draft.Revision}
+	v := page.PhrasesView{Frame: s.frame(c, "Phrases", "rules"), Edits: memberOf(c).Can(account.Configure), Revision: draft.Revision, Say: c.QueryParam("say")}
 	for _, l := range set.Phrases {
-		n := uses(set, l.Name)
-		used := "No rule uses it."
-		if n == 1 {
-			used = "1 rule uses it."
-		} else if n > 1 {
-			used = strconv.Itoa(n) + " rules use it."
+		form := page.PhraseListForm{Name: l.Name, Label: l.Label, Phrases: l.Phrases, Intents: l.Intents}
+		for _, r := range usersOfList(set, l.Name) {
+			form.Used = append(form.Used, ui.LinkProps{Label: r.Name, Href: "/rules/" + r.ID})
 		}
-		v.Lists = append(v.Lists, page.PhraseListForm{Name: l.Name, Title: l.Label, Label: l.Label, Phrases: strings.Join(l.Phrases, "\n"),
-			Intents: strings.Join(l.Intents, ", "), Used: used, InUse: n > 0})
+		v.Lists = append(v.Lists, form)
+	}
+	if strings.TrimSpace(v.Say) != "" {
+		v.Heard = heard(set, v.Say)
 	}
 	if amend != nil {
 		amend(&v)
@@ -45,68 +48,152 @@ func (s *Server) phrasesPage(c echo.Context, status int, draft config.Draft, ame
 	return s.page(c, status, page.Phrases(v))
 }
 
-// uses counts the rules that speak of a phrase list.
-func uses(set routing.Set, name string) int {
+// usersOfList are the rules that speak of a phrase list.
+func usersOfList(set routing.Set, name string) []routing.Rule {
 	var names func(c routing.Condition) bool
 	names = func(c routing.Condition) bool {
 		return slices.Contains(c.Lists, name) || slices.ContainsFunc(slices.Concat(c.All, c.Any, c.None), names)
 	}
-	n := 0
+	var out []routing.Rule
 	for _, r := range set.Rules {
 		if names(r.When) || slices.ContainsFunc(r.Then, func(o routing.Outcome) bool { return o.If != nil && names(*o.If) }) {
-			n++
+			out = append(out, r)
 		}
 	}
-	return n
+	return out
 }
 
-// savePhrases saves, deletes or adds one list.
+// heard asks each list whether it hears a sentence of the caller, as a rule would.
+func heard(set routing.Set, sentence string) []page.HeardBy {
+	ask := routing.Set{Phrases: set.Phrases}
+	for _, l := range set.Phrases {
+		ask.Rules = append(ask.Rules, routing.Rule{ID: l.Name, Name: l.Label, When: routing.Condition{Field: routing.FieldSaid, Op: routing.Says, Lists: []string{l.Name}}})
+	}
+	d := routing.Decide(ask, routing.Facts{Call: call.Call{Transcript: []call.Turn{{Role: call.Caller, Text: clipped(sentence, 2000)}}}})
+	var hears, not []page.HeardBy
+	for _, r := range d.Trace.Rules {
+		h := page.HeardBy{Label: r.Name, Name: r.ID, Hears: r.Fits, Why: r.Check.Saw}
+		switch {
+		case h.Hears:
+			hears = append(hears, h)
+		case len(r.Check.Quotes) > 0: // negated
+			not = append(not, h)
+		}
+	}
+	return append(hears, not...)
+}
+
+// savePhrases changes one list by one of its buttons, or adds one.
 func (s *Server) savePhrases(c echo.Context) error {
 	name := c.Param("name")
-	list := routing.PhraseList{Name: name, Label: strings.TrimSpace(c.FormValue("label")),
-		Phrases: textLines(c.FormValue("phrases")), Intents: commas(c.FormValue("intents"))}
-	err := s.changeRules(c, func(set *routing.Set) (string, error) {
+	what := ""
+	revision, err := s.changeRules(c, func(set *routing.Set) (string, error) {
+		var err error
 		if name == "" {
-			list.Name = "list-" + uuid.Must(uuid.NewV7()).String()
-			if list.Label == "" || len(list.Phrases) == 0 {
-				return "", fault.New(fault.Invalid, "A list needs a name and at least one phrase.")
-			}
-			set.Phrases = append(set.Phrases, list)
-			return "Phrase list “" + list.Label + "” added", nil
+			what, err = addList(set, c.FormValue("label"), textLines(c.FormValue("phrases")), commas(c.FormValue("intents")))
+			return what, err
 		}
 		i := slices.IndexFunc(set.Phrases, func(l routing.PhraseList) bool { return l.Name == name })
 		if i < 0 {
 			return "", fault.New(fault.NotFound, "There is no such list.")
 		}
-		if c.FormValue("act") == "delete" {
-			if uses(*set, name) > 0 {
-				return "", fault.New(fault.Conflict, "A rule uses this list. Change the rule first.")
-			}
-			label := set.Phrases[i].Label
-			set.Phrases = slices.Delete(set.Phrases, i, i+1)
-			return "Phrase list “" + label + "” deleted", nil
-		}
-		set.Phrases[i] = list
-		return "Phrase list “" + list.Label + "” changed", nil
+		what, err = changeList(set, i, c)
+		return what, err
 	})
-	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
-		draft, readErr := s.draft(c)
-		if readErr != nil {
-			return readErr
-		}
-		return s.phrasesPage(c, statusOf(err), draft, func(v *page.PhrasesView) {
-			v.Problem = fault.SentenceOf(err)
-			form := &v.New // a list that somebody has deleted meanwhile is a new one
-			if i := slices.IndexFunc(v.Lists, func(l page.PhraseListForm) bool { return l.Name == name }); i >= 0 {
-				form = &v.Lists[i]
-			}
-			form.Label, form.Phrases, form.Intents = c.FormValue("label"), c.FormValue("phrases"), c.FormValue("intents")
-		})
-	}
-	if err != nil {
+	kind := fault.KindOf(err)
+	switch {
+	case err == nil:
+	case kind != fault.Invalid && kind != fault.Conflict:
 		return err
+	default:
+		return s.showPhrases(c, statusOf(err), func(v *page.PhrasesView) { giveBack(v, c, name, err) })
 	}
-	return s.seeOther(c, "/rules/phrases", "Phrases saved in the draft.")
+	if what == "" {
+		return s.seeOther(c, "/rules/phrases", "")
+	}
+	return s.seeOtherUndo(c, "/rules/phrases#list-"+name, what+" in the draft.", revision)
+}
+
+// giveBack puts what was typed back on the page, with why it was not kept.
+func giveBack(v *page.PhrasesView, c echo.Context, name string, err error) {
+	v.Problem = fault.SentenceOf(err)
+	if clash, ok := errors.AsType[*config.Conflict](err); ok {
+		v.Conflict = conflictOf(clash)
+	}
+	if i := slices.IndexFunc(v.Lists, func(l page.PhraseListForm) bool { return l.Name == name }); i >= 0 {
+		v.Lists[i].Typed, v.Lists[i].TypedIntent = c.FormValue("new"), c.FormValue("intent")
+		return
+	}
+	// A list that somebody has deleted meanwhile is a new one.
+	v.New = page.NewPhraseList{Label: c.FormValue("label"), Phrases: c.FormValue("phrases") + c.FormValue("new"), Intents: c.FormValue("intents")}
+}
+
+func addList(set *routing.Set, label string, phrases, intents []string) (string, error) {
+	label = strings.TrimSpace(label)
+	if label == "" || len(phrases) == 0 {
+		return "", fault.New(fault.Invalid, "A list needs a name and at least one phrase.")
+	}
+	set.Phrases = append(set.Phrases, routing.PhraseList{Name: "list-" + uuid.Must(uuid.NewV7()).String(), Label: label, Phrases: phrases, Intents: intents})
+	return "Phrase list “" + label + "” added", nil
+}
+
+// changeList does what a button of a list says. Nothing is said where nothing changes.
+func changeList(set *routing.Set, i int, c echo.Context) (string, error) {
+	l := &set.Phrases[i]
+	if gone := c.FormValue("drop"); gone != "" {
+		return dropText(&l.Phrases, gone, l.Label), nil
+	}
+	if gone := c.FormValue("drop-intent"); gone != "" {
+		return dropText(&l.Intents, gone, l.Label), nil
+	}
+	switch c.FormValue("act") {
+	case "delete":
+		if len(usersOfList(*set, l.Name)) > 0 {
+			return "", fault.New(fault.Conflict, "A rule uses this list. Change the rule first.")
+		}
+		label := l.Label
+		set.Phrases = slices.Delete(set.Phrases, i, i+1)
+		return "Phrase list “" + label + "” deleted", nil
+	case "rename":
+		label := strings.TrimSpace(c.FormValue("label"))
+		if label == "" {
+			return "", fault.New(fault.Invalid, "A list needs a name.")
+		}
+		if label == l.Label {
+			return "", nil
+		}
+		was := l.Label
+		l.Label = label
+		return fmt.Sprintf("Phrase list “%s” is now named “%s”", was, label), nil
+	}
+	return addTexts(l, c.FormValue("new"), c.FormValue("intent")), nil
+}
+
+func dropText(texts *[]string, gone, label string) string {
+	at := slices.Index(*texts, gone)
+	if at < 0 {
+		return ""
+	}
+	*texts = slices.Delete(slices.Clone(*texts), at, at+1)
+	return fmt.Sprintf("“%s” removed from the %s", gone, label)
+}
+
+// addTexts adds phrases and intents that the list lacks; several stand between commas or on lines of their own.
+func addTexts(l *routing.PhraseList, phrases, intents string) string {
+	var added []string
+	add := func(to *[]string, typed string) {
+		for _, one := range commas(strings.ReplaceAll(typed, "\n", ",")) {
+			if !slices.ContainsFunc(*to, func(had string) bool { return strings.EqualFold(had, one) }) {
+				*to, added = append(slices.Clone(*to), one), append(added, "“"+clipped(one, 60)+"”")
+			}
+		}
+	}
+	add(&l.Phrases, phrases)
+	add(&l.Intents, intents)
+	if len(added) == 0 {
+		return ""
+	}
+	return clipped(strings.Join(added, ", "), 150) + " added to the " + l.Label
 }
 
 // textLines are the lines of a text area that hold something.

@@ -61,6 +61,7 @@ func (s *Server) routes() []route {
 		{get, "/rules", account.See, s.rules},
 		{post, "/rules", account.Configure, s.saveRule},
 		{get, "/rules/new", account.Configure, s.newRule},
+		{get, "/rules/try", account.See, s.tryRules},
 		{get, "/rules/phrases", account.See, s.phrases},
 		{post, "/rules/phrases", account.Configure, s.savePhrases},
 		{post, "/rules/phrases/:name", account.Configure, s.savePhrases},
@@ -68,6 +69,7 @@ func (s *Server) routes() []route {
 		{post, "/rules/:id", account.Configure, s.saveRule},
 		{post, "/rules/:id/move", account.Configure, s.moveRule},
 		{post, "/rules/:id/switch", account.Configure, s.switchRule},
+		{post, "/rules/:id/copy", account.Configure, s.copyRule},
 		{post, "/rules/:id/delete", account.Configure, s.deleteRule},
 
 		{get, "/mapping", account.See, s.mappingHome},

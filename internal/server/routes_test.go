@@ -85,6 +85,7 @@ var expectations = map[string]string{
 	"GET /rules":                "viewer",
 	"POST /rules":               "admin",
 	"GET /rules/new":            "admin",
+	"GET /rules/try":            "viewer",
 	"GET /rules/phrases":        "viewer",
 	"POST /rules/phrases":       "admin",
 	"POST /rules/phrases/:name": "admin",
@@ -92,6 +93,7 @@ var expectations = map[string]string{
 	"POST /rules/:id":           "admin",
 	"POST /rules/:id/move":      "admin",
 	"POST /rules/:id/switch":    "admin",
+	"POST /rules/:id/copy":      "admin",
 	"POST /rules/:id/delete":    "admin",
 
 	"GET /mapping":                   "viewer",

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -14,7 +13,6 @@ import (
 	"hookline/internal/fault"
 	"hookline/internal/routing"
 	"hookline/web/page"
-	"hookline/web/ui"
 )
 
 // newRule shows an empty form.
@@ -38,20 +36,7 @@ func (s *Server) ruleForm(c echo.Context, id string) error {
 	}
 	v := ruleFormOf(r)
 	v.Revision = draft.Revision
-	v.Asks = askDelete(c, r, draft.Revision)
 	return s.showRule(c, http.StatusOK, v, draft)
-}
-
-// askDelete is the question before a rule is deleted, where it was asked for.
-func askDelete(c echo.Context, r routing.Rule, revision int) *ui.DialogProps {
-	if c.QueryParam("confirm") != "delete" || r.ID == "" || !memberOf(c).Can(account.Configure) {
-		return nil
-	}
-	return &ui.DialogProps{
-		ID: "delete", Title: "Delete “" + r.Name + "”?", Action: "/rules/" + r.ID + "/delete", Submit: "Delete the rule", Danger: true, Cancel: "/rules/" + r.ID,
-		Text:   "Calls that it decided keep their story. Calls to come go on to the next rule that fits.",
-		Hidden: map[string]string{"revision": strconv.Itoa(revision)},
-	}
 }
 
 // showRule shows a form with its menus.
@@ -122,7 +107,7 @@ func (s *Server) saveRule(c echo.Context) error {
 	v.Added = ""
 	r, err := ruleOf(v)
 	if err == nil {
-		err = s.storeRule(c, r)
+		revision, err = s.storeRule(c, r)
 	}
 	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
 		if clash, ok := errors.AsType[*config.Conflict](err); ok {
@@ -139,12 +124,12 @@ func (s *Server) saveRule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.seeOther(c, "/rules", "Rule saved in the draft. Publish it to make it live.")
+	return s.seeOtherUndo(c, "/rules", "Rule saved in the draft. Publish it to make it live.", revision)
 }
 
 // storeRule puts a rule into the draft. A new one goes to the top, below the rules that keep calls out of Zoho: under the
 // one for new callers it could never fire.
-func (s *Server) storeRule(c echo.Context, r routing.Rule) error {
+func (s *Server) storeRule(c echo.Context, r routing.Rule) (revision int, err error) {
 	return s.changeRules(c, func(set *routing.Set) (string, error) {
 		if r.ID == "" {
 			r.ID = uuid.Must(uuid.NewV7()).String()

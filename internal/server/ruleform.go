@@ -183,7 +183,10 @@ func ruleOf(v page.RuleForm) (routing.Rule, error) {
 
 func actionRowOf(key string, o routing.Outcome) page.ActionRow {
 	row := page.ActionRow{Key: key, Do: string(o.Do), On: o.On, Stage: o.Stage, From: o.From, Account: o.Account, Subject: o.Subject, Tags: o.Tags,
-		Owner: o.Owner, OwnerAs: o.OwnerName, Quiet: o.Quiet}
+		Owner: o.Owner, OwnerAs: o.OwnerName, Quiet: o.Quiet, Why: o.Why}
+	for _, w := range o.With {
+		row.With = append(row.With, page.OwnValue{Field: w.Field, Value: w.Value})
+	}
 	switch o.Do {
 	case routing.CreateDeal:
 		row.Within = strconv.Itoa(o.Within)
@@ -229,6 +232,11 @@ func doingOf(row page.ActionRow) (routing.Outcome, error) {
 		o.On, o.Tags = row.On, row.Tags
 	case routing.SetOwner:
 		o.Owner, o.OwnerName = row.Owner, row.OwnerAs
+	case routing.HandOver:
+		o.Why = row.Why
+	}
+	for _, w := range row.With {
+		o.With = append(o.With, routing.Value{Field: w.Field, Value: w.Value})
 	}
 	return o, err
 }

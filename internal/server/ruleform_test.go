@@ -118,8 +118,10 @@ func (d dice) outcomes() []routing.Outcome {
 		{Do: routing.MoveStage, Stage: d.of("next", "Negotiation/Review"), From: [][]string{nil, {"Qualification", "Gone \"stage\""}}[d.IntN(2)], If: []*routing.Condition{nil, &only}[d.IntN(2)], Quiet: quiet()},
 		{Do: routing.AddTask, Subject: "Send the “quote” & call <back>", Days: d.IntN(91), Quiet: quiet()},
 		{Do: routing.AddTags, On: d.of("", "deal"), Tags: d.some("Hot", "By phone", "VIP"), Quiet: quiet()},
+		{Do: routing.AddTask, Subject: "Another", With: []routing.Value{{Field: "Priority", Value: "{{ call_summary }}"}}},
 		{Do: routing.SetOwner, Owner: "5725767000000000102", OwnerName: "Dana Wu"},
 	}
+	all[0].With = []routing.Value{{Field: "Industry", Value: "Plumbing\n“two” lines & <more>"}, {Field: "Gone_Field", Value: ""}}
 	d.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
@@ -136,6 +138,8 @@ func rollRules(n int) []routing.Rule {
 			r.When = routing.Condition{}
 		case 2:
 			r.Then = []routing.Outcome{{Do: routing.Ignore}}
+		case 3:
+			r.Then = []routing.Outcome{{Do: routing.HandOver, Why: "Call <them> back"}}
 		}
 		rules = append(rules, r)
 	}
@@ -294,7 +298,7 @@ func TestEveryFactAndActionCanBeChosen(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []routing.ActionKind{routing.CreateLead, routing.LogCall, routing.CreateDeal, routing.MoveStage, routing.AddTask, routing.AddTags, routing.SetOwner, routing.Ignore} {
+	for _, kind := range []routing.ActionKind{routing.CreateLead, routing.LogCall, routing.CreateDeal, routing.MoveStage, routing.AddTask, routing.AddTags, routing.SetOwner, routing.Ignore, routing.HandOver} {
 		f := newRule(t, owner)
 		f.press("do", "doing", string(kind))
 		if f.form.Get("do.a1") != string(kind) {

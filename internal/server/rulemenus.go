@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"hookline/internal/config"
 	"hookline/internal/fault"
 	"hookline/internal/mapping"
 	"hookline/internal/routing"
@@ -23,14 +24,15 @@ type ruleMenus struct {
 
 // actionForms are the inputs of each kind of action, by name, in the order in which kinds are offered.
 var actionForms = map[routing.ActionKind][]string{
-	routing.CreateLead: {"quiet"},
-	routing.LogCall:    {"on", "quiet"},
-	routing.CreateDeal: {"within", "quiet"},
+	routing.CreateLead: {"with", "quiet"},
+	routing.LogCall:    {"on", "with", "quiet"},
+	routing.CreateDeal: {"within", "with", "quiet"},
 	routing.MoveStage:  {"stage", "quiet"},
-	routing.AddTask:    {"subject", "quiet"},
+	routing.AddTask:    {"subject", "with", "quiet"},
 	routing.AddTags:    {"on", "tags", "quiet"},
 	routing.SetOwner:   {"owner"},
 	routing.Ignore:     {"nothing"},
+	routing.HandOver:   {"why"},
 }
 
 var actionKinds = []struct {
@@ -39,7 +41,7 @@ var actionKinds = []struct {
 }{
 	{routing.CreateLead, "Create a Lead"}, {routing.LogCall, "Log the Call"}, {routing.CreateDeal, "Create a Deal"}, {routing.MoveStage, "Move the open Deal's stage"},
 	{routing.AddTask, "Add a Task"}, {routing.AddTags, "Add tags"}, {routing.SetOwner, "Give what is created to somebody"},
-	{routing.Ignore, "Keep the call here and write nothing to Zoho"},
+	{routing.HandOver, "Hand the call to a person"}, {routing.Ignore, "Keep the call here and write nothing to Zoho"},
 }
 
 func actionLabel(kind routing.ActionKind) string {
@@ -52,10 +54,10 @@ func actionLabel(kind routing.ActionKind) string {
 }
 
 // alone are the actions beside which a rule does nothing else.
-func alone(kind routing.ActionKind) bool { return kind == routing.Ignore }
+func alone(kind routing.ActionKind) bool { return kind == routing.Ignore || kind == routing.HandOver }
 
 // many are those that a rule may do several times.
-func many(routing.ActionKind) bool { return false }
+func many(kind routing.ActionKind) bool { return kind == routing.AddTask }
 
 // dress fills in the menus of a form, says what stands wrong beside each row, and the rule as a sentence.
 func (m ruleMenus) dress(v *page.RuleForm) {
@@ -221,7 +223,10 @@ func (m ruleMenus) dressAction(v *page.RuleForm, row *page.ActionRow) {
 	for _, name := range actionForms[o.Do] {
 		row.Has[name] = true
 	}
-	row.Mapping = modules[o.Do]
+	row.Mapping = o.Do.Creates()
+	if row.Has["with"] {
+		m.dressWith(row)
+	}
 	switch o.Do {
 	case routing.LogCall:
 		row.Ons = offered(logOns(*v), row.On, "")
@@ -250,9 +255,12 @@ func (m ruleMenus) dressAction(v *page.RuleForm, row *page.ActionRow) {
 			}
 		}
 	}
+	gone := config.GoneStage(routing.Rule{Then: []routing.Outcome{o}}, m.metadata["Deals"].Pipelines)
 	switch {
 	case err != nil:
 		row.Problem = fault.SentenceOf(err)
+	case gone != "":
+		row.Problem = gone
 	case v.Added == row.Key:
 	case o.Do != routing.SetOwner || o.Owner == "": // that it owns nothing is the whole rule's problem
 		row.Problem = m.firstProblem(routing.Rule{Then: []routing.Outcome{o}})
@@ -262,8 +270,21 @@ func (m ruleMenus) dressAction(v *page.RuleForm, row *page.ActionRow) {
 	}
 }
 
-// modules are those whose mapping fills what an action makes.
-var modules = map[routing.ActionKind]string{routing.CreateLead: "Leads", routing.LogCall: "Calls", routing.CreateDeal: "Deals", routing.AddTask: "Tasks"}
+// dressWith names the fields that a record gets values of the rule's own for, and offers those that can.
+func (m ruleMenus) dressWith(row *page.ActionRow) {
+	module := row.Mapping
+	for i, w := range row.With {
+		row.With[i].Label = w.Field
+		if f, ok := m.metadata[module].Field(w.Field); ok {
+			row.With[i].Label = f.Label
+		}
+	}
+	for _, f := range m.metadata.Writable(module) {
+		if !slices.ContainsFunc(row.With, func(w page.OwnValue) bool { return w.Field == f.APIName }) {
+			row.Fields = append(row.Fields, ui.Option{Value: f.APIName, Label: f.Label})
+		}
+	}
+}
 
 // offered are options with the present value among them, even when it is not offered any more.
 func offered(options []ui.Option, value, mark string) []ui.Option {
@@ -353,7 +374,7 @@ func (m ruleMenus) say(v *page.RuleForm) {
 	}
 	var then []routing.Outcome
 	for _, row := range v.Then {
-		if o, err := doingOf(row); err == nil && row.Problem == "" {
+		if o, err := doingOf(row); err == nil && m.firstProblem(routing.Rule{Then: []routing.Outcome{o}}) == "" || err == nil && o.Do == routing.SetOwner && o.Owner != "" {
 			then = append(then, o)
 		}
 	}

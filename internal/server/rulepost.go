@@ -133,7 +133,7 @@ func (p posted) action(key string) page.ActionRow {
 	values := p.all("wv", key)
 	for i, field := range p.all("wf", key) {
 		if i < len(values) {
-			row.With = append(row.With, page.OwnValue{Field: field, Value: values[i]})
+			row.With = append(row.With, page.OwnValue{Field: field, Value: strings.ReplaceAll(values[i], "\r\n", "\n")})
 		}
 	}
 	return row

@@ -1,24 +1,42 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"hookline/internal/account"
 	"hookline/internal/config"
+	"hookline/internal/delivery"
 	"hookline/internal/fault"
 	"hookline/internal/routing"
 	"hookline/web/page"
 )
 
-// rules shows the list, tried on the call that ?call= names.
+// rules shows the list of the draft. An address that names a call leads to where rules are tried.
 func (s *Server) rules(c echo.Context) error {
+	if call := c.QueryParam("call"); call != "" {
+		return c.Redirect(http.StatusSeeOther, "/rules/try?"+url.Values{"call": {call}}.Encode())
+	}
+	return s.showRules(c, http.StatusOK, nil)
+}
+
+// decidedFor is how far back the list counts the calls that each rule decided, in days.
+const decidedFor = 30
+
+func (s *Server) showRules(c echo.Context, status int, clash *config.Conflict) error {
 	m := memberOf(c)
 	v := page.RulesView{Frame: s.frame(c, "Rules", "rules"), Edits: m.Can(account.Configure)}
+	if clash != nil {
+		v.Conflict = conflictOf(clash)
+	}
 	known, err := s.Zoho.Known(ctx(c), m.Tenant.ID)
 	if err != nil {
 		return err
@@ -28,73 +46,124 @@ func (s *Server) rules(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		set := draft.Rules
+		live, err := config.Live(ctx(c), tx, m.Tenant.ID)
+		if err != nil {
+			return err
+		}
 		v.Revision = draft.Revision
 		if v.Draft, err = s.draftBar(c, tx, draft); err != nil {
 			return err
 		}
-		facts, chosen, calls, err := exampleOf(c, tx, m.Tenant, s.Now(), c.QueryParam("call"))
-		if err != nil {
-			return err
-		}
-		v.Calls, v.Call = calls, chosen
-		v.Rules = ruleRows(set)
-		for i, r := range set.Rules {
+		v.Rules = ruleRows(draft.Rules, live)
+		for i, r := range draft.Rules.Rules {
 			v.Rules[i].Gone = config.GoneStage(r, known["Deals"].Pipelines)
 		}
-		if c.QueryParam("call") != "" {
-			tryRules(&v, routing.Decide(set, facts))
+		for _, r := range live.Rules.Rules {
+			if !hasRule(draft.Rules, r.ID) {
+				v.Deleted = append(v.Deleted, r.Name)
+			}
 		}
-		return nil
+		return s.countDecided(c, tx, &v)
 	})
 	if err != nil {
 		return err
 	}
-	return s.page(c, http.StatusOK, page.Rules(v))
+	return s.page(c, status, page.Rules(v))
 }
 
-func ruleRows(set routing.Set) []page.RuleRow {
+// ruleRows are the rules as sentences, with what differs from the live ones.
+func ruleRows(set routing.Set, live config.Set) []page.RuleRow {
 	lists := set.Lists()
+	changes := map[string][]string{}
+	for _, d := range config.Diff(live, config.Set{Rules: set, Mappings: live.Mappings}) {
+		if d.Of == config.OfRule {
+			changes[d.ID] = append(changes[d.ID], d.Sentence)
+		}
+	}
 	rows := make([]page.RuleRow, len(set.Rules))
 	for i, r := range set.Rules {
 		rows[i] = page.RuleRow{
 			ID: r.ID, Number: i + 1, Name: r.Name, When: routing.Sentence(r.When, lists), Then: routing.Does(r.Then, lists),
-			Off: r.Off, Last: i == len(set.Rules)-1,
+			Off: r.Off, Last: i == len(set.Rules)-1, New: !hasRule(live.Rules, r.ID), Changes: changes[r.ID],
 		}
 	}
 	return rows
 }
 
-func tryRules(v *page.RulesView, d routing.Decision) {
-	v.Tried = &page.RulesTried{Rule: d.Name, Outcome: d.Outcome, RunnerUp: d.Trace.RunnerUp, Notes: d.Trace.Notes}
-	for i, t := range d.Trace.Rules {
-		v.Rules[i].Result = &page.RuleResult{Fits: t.Fits, Fired: t.Fired, Checks: checkLines(t.Check, 0)}
-	}
+func hasRule(set routing.Set, id string) bool {
+	return slices.ContainsFunc(set.Rules, func(r routing.Rule) bool { return r.ID == id })
 }
 
-// checkLines flattens a check for the page; a group is a line above its parts, save the outermost "all".
-func checkLines(k routing.Check, depth int) []page.CheckLine {
-	if k.Group == "" {
-		line := page.CheckLine{Pass: k.Pass, Depth: depth, Sentence: k.Sentence, Saw: k.Saw}
-		for _, q := range k.Quotes {
-			line.Quotes = append(line.Quotes, q.Text)
+// countDecided says of each rule how many calls it decided of late. Calls keep the name of their rule.
+func (s *Server) countDecided(c echo.Context, tx pgx.Tx, v *page.RulesView) error {
+	names := []string{routing.DefaultName}
+	for _, r := range v.Rules {
+		names = append(names, r.Name)
+	}
+	m := memberOf(c).Tenant
+	since := midnight(s.Now().In(m.Zone)).AddDate(0, 0, 1-decidedFor)
+	counts, err := delivery.DecidedBy(ctx(c), tx, m.ID, names, since)
+	if err != nil {
+		return err
+	}
+	say := func(name string) page.Decided {
+		n := counts[name]
+		switch {
+		case n == 0:
+			return page.Decided{Text: fmt.Sprintf("No call in %d days", decidedFor)}
+		case n >= delivery.MostDecided:
+			return page.Decided{Text: fmt.Sprintf("More than %s calls in %d days", thousands(n-1), decidedFor), Href: decidedHref(name)}
 		}
-		return []page.CheckLine{line}
+		return page.Decided{Text: count(n, "call", "calls") + fmt.Sprintf(" in %d days", decidedFor), Href: decidedHref(name)}
 	}
-	var lines []page.CheckLine
-	if depth > 0 || k.Group != "all" {
-		lines = append(lines, page.CheckLine{Pass: k.Pass, Group: true, Depth: depth, Sentence: k.Sentence})
-		depth++
+	v.Default = say(routing.DefaultName)
+	for i := range v.Rules {
+		v.Rules[i].Decided = say(v.Rules[i].Name)
 	}
-	for _, child := range k.Of {
-		lines = append(lines, checkLines(child, depth)...)
-	}
-	return lines
+	return nil
 }
 
-// changeRules changes the rules in the draft, as change makes them of those that the form was made from.
-func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (what string, err error)) error {
-	return s.editDraft(c, func(set *config.Set) (string, error) { return change(&set.Rules) })
+func decidedHref(rule string) string {
+	return "/calls?" + url.Values{"rule": {rule}, "days": {strconv.Itoa(decidedFor)}}.Encode()
+}
+
+// changeRules changes the rules in the draft, as change makes them of those that the form was made from, and gives the
+// draft's revision.
+func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (what string, err error)) (revision int, err error) {
+	on, err := formRevision(c)
+	if err != nil {
+		return 0, err
+	}
+	err = s.inTenant(c, func(tx pgx.Tx) error {
+		draft, err := config.EditDraft(ctx(c), tx, tenantOf(c), memberOf(c).Email, on, func(set *config.Set) (string, error) { return change(&set.Rules) })
+		revision = draft.Revision
+		return err
+	})
+	return revision, err
+}
+
+// changeRule changes the list by one of its buttons, and comes back to the list with a toast that takes the change back.
+// A change that says nothing has changed nothing.
+func (s *Server) changeRule(c echo.Context, change func(set *routing.Set, at int) (what string, err error)) error {
+	what := ""
+	revision, err := s.changeRules(c, func(set *routing.Set) (string, error) {
+		i, err := ruleAt(set, c.Param("id"))
+		if err != nil {
+			return "", err
+		}
+		what, err = change(set, i)
+		return what, err
+	})
+	if clash, ok := errors.AsType[*config.Conflict](err); ok {
+		return s.showRules(c, http.StatusConflict, clash)
+	}
+	if err != nil {
+		return err
+	}
+	if what == "" {
+		return s.seeOther(c, "/rules#rule-"+c.Param("id"), "The rule stands there already.")
+	}
+	return s.seeOtherUndo(c, "/rules#rule-"+c.Param("id"), what+" in the draft.", revision)
 }
 
 // ruleAt finds a rule by its id.
@@ -106,59 +175,77 @@ func ruleAt(set *routing.Set, id string) (int, error) {
 	return i, nil
 }
 
-// moveRule moves a rule one place up or down.
+// moveRule moves a rule up, down, to the top, or to a place that is named by its number.
 func (s *Server) moveRule(c echo.Context) error {
-	err := s.changeRules(c, func(set *routing.Set) (string, error) {
-		i, err := ruleAt(set, c.Param("id"))
+	return s.changeRule(c, func(set *routing.Set, i int) (string, error) {
+		to, err := placeOf(c.FormValue("to"), i)
 		if err != nil {
 			return "", err
 		}
-		to := i + 1
-		if c.FormValue("to") == "up" {
-			to = i - 1
+		if to = min(max(to, 0), len(set.Rules)-1); to == i {
+			return "", nil
 		}
-		if to < 0 || to >= len(set.Rules) {
-			return "", fault.New(fault.Invalid, "The rule stands at the end of the list already.")
-		}
-		set.Rules[i], set.Rules[to] = set.Rules[to], set.Rules[i]
-		return "“" + set.Rules[to].Name + "” moved to place " + strconv.Itoa(to+1), nil
+		r := set.Rules[i]
+		set.Rules = slices.Insert(slices.Delete(set.Rules, i, i+1), to, r)
+		return fmt.Sprintf("“%s” moved to place %d", r.Name, to+1), nil
 	})
-	if err != nil {
-		return err
+}
+
+func placeOf(to string, from int) (int, error) {
+	switch to {
+	case "up":
+		return from - 1, nil
+	case "down":
+		return from + 1, nil
+	case "top":
+		return 0, nil
 	}
-	return s.seeOther(c, "/rules#rule-"+c.Param("id"), "Moved in the draft.")
+	n, err := strconv.Atoi(to)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
+	}
+	return n - 1, nil
 }
 
 // switchRule switches a rule on or off.
 func (s *Server) switchRule(c echo.Context) error {
 	on := c.FormValue("on") == "1"
-	word := map[bool]string{true: "on", false: "off"}[on]
-	err := s.changeRules(c, func(set *routing.Set) (string, error) {
-		i, err := ruleAt(set, c.Param("id"))
-		if err != nil {
-			return "", err
+	return s.changeRule(c, func(set *routing.Set, i int) (string, error) {
+		if set.Rules[i].Off == !on {
+			return "", nil
 		}
 		set.Rules[i].Off = !on
-		return "“" + set.Rules[i].Name + "” switched " + word, nil
+		return "“" + set.Rules[i].Name + "” switched " + map[bool]string{true: "on", false: "off"}[on], nil
 	})
-	if err != nil {
-		return err
+}
+
+// copyRule makes another rule of one, below it and switched off, so that nothing changes before it was edited.
+func (s *Server) copyRule(c echo.Context) error {
+	return s.changeRule(c, func(set *routing.Set, i int) (string, error) {
+		twin := set.Rules[i]
+		twin.ID, twin.Off, twin.Name = uuid.Must(uuid.NewV7()).String(), true, freeName(*set, twin.Name)
+		set.Rules = slices.Insert(set.Rules, i+1, twin)
+		return "“" + twin.Name + "” added, switched off,", nil
+	})
+}
+
+// freeName is a name like another that no rule has.
+func freeName(set routing.Set, name string) string {
+	for n := 1; ; n++ {
+		free := clipped(name, 180) + " (copy)"
+		if n > 1 {
+			free = fmt.Sprintf("%s (copy %d)", clipped(name, 180), n)
+		}
+		if !slices.ContainsFunc(set.Rules, func(r routing.Rule) bool { return r.Name == free }) {
+			return free
+		}
 	}
-	return s.seeOther(c, "/rules#rule-"+c.Param("id"), "Switched "+word+" in the draft.")
 }
 
 func (s *Server) deleteRule(c echo.Context) error {
-	err := s.changeRules(c, func(set *routing.Set) (string, error) {
-		i, err := ruleAt(set, c.Param("id"))
-		if err != nil {
-			return "", err
-		}
+	return s.changeRule(c, func(set *routing.Set, i int) (string, error) {
 		name := set.Rules[i].Name
 		set.Rules = slices.Delete(set.Rules, i, i+1)
 		return "“" + name + "” deleted", nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.seeOther(c, "/rules", "Rule deleted in the draft.")
 }

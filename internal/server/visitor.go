@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"hookline/internal/account"
 	"hookline/internal/tenant"
 	"hookline/web/layout"
+	"hookline/web/ui"
 )
 
 // visitor is who is behind a request, as far as middleware has found out.
@@ -120,25 +122,33 @@ func (s *Server) setTheme(c echo.Context) error {
 
 // seeOther leads on after a form was carried out; the next page says so in a toast.
 func (s *Server) seeOther(c echo.Context, path, toast string) error {
-	if toast != "" {
-		c.SetCookie(&http.Cookie{Name: toastCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(toast)),
+	return s.seeOtherWith(c, path, ui.ToastProps{Text: toast})
+}
+
+func (s *Server) seeOtherWith(c echo.Context, path string, toast ui.ToastProps) error {
+	if toast.Text != "" {
+		text, err := json.Marshal(toast)
+		if err != nil {
+			return err
+		}
+		c.SetCookie(&http.Cookie{Name: toastCookie, Value: base64.RawURLEncoding.EncodeToString(text),
 			Path: "/", MaxAge: 60, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	}
 	return c.Redirect(http.StatusSeeOther, path)
 }
 
 // takeToast is the toast that the last form left, once.
-func takeToast(c echo.Context) string {
+func takeToast(c echo.Context) (toast ui.ToastProps) {
 	cookie, err := c.Cookie(toastCookie)
 	if err != nil || cookie.Value == "" {
-		return ""
+		return toast
 	}
 	c.SetCookie(&http.Cookie{Name: toastCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	text, err := base64.RawURLEncoding.DecodeString(cookie.Value)
-	if err != nil || len(text) > 300 {
-		return ""
+	if err != nil || len(text) > 1000 || json.Unmarshal(text, &toast) != nil || toast.Undo != "" && toast.Undo != undoPath {
+		return ui.ToastProps{}
 	}
-	return string(text)
+	return toast
 }
 
 // frame is what the frame of a page shows; active is the rail's entry, such as "calls".

@@ -18,7 +18,7 @@ type Frame struct {
 	Query     string // what stands in the search box
 	Pill      Pill
 	Banners   []ui.BannerProps
-	Toast     string // the answer to the last act
+	Toast     ui.ToastProps // the answer to the last act
 	Live      string // address of the stream of what changes; empty: none
 	Path      string // where the theme switch leads back to, without script
 }

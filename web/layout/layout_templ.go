@@ -160,7 +160,7 @@ func document(f Frame) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if f.Toast != "" {
+		if f.Toast.Text != "" {
 			templ_7745c5c3_Err = ui.Toast(f.Toast).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -659,7 +659,7 @@ func ownValues(v RuleForm, r ActionRow) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "wv." + r.Key, ID: "wv." + r.Key + "." + w.Field, Label: w.Label, Value: w.Value}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "wv." + r.Key, ID: "wv." + r.Key + "." + w.Field, Label: w.Label, Value: w.Value, Rows: 2}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

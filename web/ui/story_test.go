@@ -51,7 +51,7 @@ var stories = map[string]templ.Component{
 	"empty":              ui.Empty(ui.EmptyProps{Icon: "inbox", Title: "No calls yet", Text: long, Acts: ui.Link(ui.LinkProps{Label: "Add a source", Href: "/sources"})}),
 	"tabs":               ui.Tabs("Modules", []ui.Tab{{Label: "Leads", Href: "/a", Current: true, Count: "3"}, {Label: "Calls", Href: "/b"}}),
 	"banner":             ui.Banner(ui.BannerProps{Tone: ui.Bad, Text: long, Acts: ui.Link(ui.LinkProps{Label: "Reconnect", Href: "/zoho"})}),
-	"toast":              ui.Toast(long),
+	"toast":              ui.Toast(ui.ToastProps{Text: long, Undo: "/undo"}),
 	"disclose":           ui.Disclose("More", true),
 	"table":              ui.Table(ui.TableProps{Caption: "Calls", Columns: []ui.Column{{Label: "A"}, {Label: "N", Numeric: true}, {Label: "H", Hidden: true}}, Folds: true, List: true, BodyID: "rows"}),
 	"pager":              ui.Pager(ui.PagerProps{Text: "Newest first", Newer: "/a", Older: "/b"}),
