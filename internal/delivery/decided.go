@@ -22,7 +22,7 @@ func DecidedBy(ctx context.Context, tx pgx.Tx, t tenant.ID, rules []string, sinc
 			SELECT count(*) AS calls
 			  FROM (SELECT FROM calls c
 			         WHERE c.tenant_id = @tenant AND c.rule = r.name AND c.rule <> '' AND c.received_at >= @since
-			         LIMIT @most) AS some) AS n`,
+			         LIMIT @most) AS few) AS n`,
 		pgx.StrictNamedArgs{"tenant": t.UUID(), "rules": rules, "since": since, "most": MostDecided})
 	if err != nil {
 		return nil, fmt.Errorf("counting the calls of the rules: %w", err)

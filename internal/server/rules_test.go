@@ -75,7 +75,7 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 		t.Fatalf("add: %d\n%s", p.Status, p.Body)
 	}
 	added := draftRules(t, owner).Rules[2]
-	if got := routing.Sentence(added.When, routing.DefaultSet().Lists()); got != "the caller is a known Contact and the caller says buying words, “quot*” or “budget” and your hours are closed" {
+	if got := routing.Sentence(added.When, routing.DefaultSet().Lists()); got != "the caller is a known Contact, and the caller says buying words, “quot*” or “budget”, and your hours are closed" {
 		t.Errorf("added: %s", got)
 	}
 	if added.Then[0].Within != 14 {
