@@ -301,7 +301,8 @@ func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
 			t.Fatalf("looking again answers %d: %s", status, body)
 		}
 	}
-	rule := url.Values{"revision": {"0"}, "name": {"Haggling"}, "match": {"all"}, "caller": {"contact"}, "does": {"deal-log"}, "stage": {"negotiation/review"}} // stages are compared without case
+	rule := url.Values{"revision": {"0"}, "act": {"save"}, "name": {"Haggling"}, "match": {"all"}, "row": {"1"}, "kind.1": {"test"}, "f.1": {"caller"}, "was.1": {"caller"}, "op.1": {"is"}, "v.1": {"contact"},
+		"do": {"a1", "a2"}, "do.a1": {"log_call"}, "on.a1": {"deal"}, "do.a2": {"move_stage"}, "stage.a2": {"negotiation/review"}} // stages are compared without case
 	if status, _, body := h.ask(h.Client, http.MethodPost, "/rules", rule); status != http.StatusSeeOther {
 		t.Fatalf("a rule: %d %s", status, body)
 	}
