@@ -306,6 +306,9 @@ func TestAChangeInZohoIsToldBeforeACallMeetsIt(t *testing.T) {
 	if status, _, body := h.ask(h.Client, http.MethodPost, "/rules", rule); status != http.StatusSeeOther {
 		t.Fatalf("a rule: %d %s", status, body)
 	}
+	if status, _, body := h.ask(h.Client, http.MethodPost, "/draft/publish", url.Values{"revision": {"1"}, "untested": {"1"}}); status != http.StatusSeeOther {
+		t.Fatalf("publishing it: %d %s", status, body)
+	}
 	check()
 	const changed = "Your set-up does not fit your Zoho"
 	if strings.Contains(h.see("/"), changed) {
