@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -200,11 +199,10 @@ func (s *Server) editMapping(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := s.Zoho.Known(ctx(c), tenantOf(c))
+	md, err := s.known(c)
 	if err != nil {
 		return err
 	}
-	md := mapping.Metadata(known)
 	act, of, _ := strings.Cut(c.FormValue("act"), " ")
 	switch act {
 	case "save":
@@ -222,6 +220,12 @@ func (s *Server) editMapping(c echo.Context) error {
 		field, value, _ := strings.Cut(of, " ")
 		if field != "" {
 			st.put(mapping.Row{Field: field, Value: value, Mode: mapping.Mode(c.FormValue("mode." + field)), AddToList: c.FormValue("list."+field) != ""})
+		}
+	case "grow":
+		if i := rowOf(st.rows(), of); i >= 0 {
+			row := st.rows()[i]
+			row.AddToList = true
+			st.put(row)
 		}
 	case "theirs":
 		if i := rowOf(draft.Mappings.Modules[st.module], of); i >= 0 {
@@ -593,19 +597,7 @@ func mappingExample(p mapping.Preview) page.MappingExample {
 		}
 	}
 	for _, f := range p.Fields {
-		shown := page.ExampleField{Label: f.Label, Shown: clipped(f.Shown, 400)}
-		if f.Sent && f.Value != nil {
-			shown.JSON = valueJSON(f.Value)
-		}
-		for i, told := range f.Fates {
-			look := fateLooks[told.Fate]
-			if slices.ContainsFunc(f.Fates[:i], func(t mapping.Told) bool { return t.Fate == told.Fate && t.Fate != mapping.Sent }) {
-				continue // told in other words
-			}
-			if told.Fate != mapping.Sent || told.Sentence != "Sent." {
-				shown.Marks = append(shown.Marks, page.ExampleMark{Tone: look.tone, Word: look.word, Sentence: told.Sentence})
-			}
-		}
+		shown := exampleField(f)
 		if f.Is(mapping.Empty) && !f.Is(mapping.Missing) {
 			out.Empty = append(out.Empty, shown)
 		} else {
@@ -613,6 +605,24 @@ func mappingExample(p mapping.Preview) page.MappingExample {
 		}
 	}
 	return out
+}
+
+// exampleField is a field of the record with what became of its value.
+func exampleField(f mapping.PreviewField) page.ExampleField {
+	shown := page.ExampleField{Label: f.Label, Shown: clipped(f.Shown, 400)}
+	if f.Sent && f.Value != nil {
+		shown.JSON = clipped(jsonOf(f.Value), 2000)
+	}
+	for i, told := range f.Fates {
+		look := fateLooks[told.Fate]
+		if slices.ContainsFunc(f.Fates[:i], func(t mapping.Told) bool { return t.Fate == told.Fate && t.Fate != mapping.Sent }) {
+			continue // told in other words
+		}
+		if told.Fate != mapping.Sent || told.Sentence != "Sent." {
+			shown.Marks = append(shown.Marks, page.ExampleMark{Tone: look.tone, Word: look.word, Sentence: told.Sentence})
+		}
+	}
+	return shown
 }
 
 // fateLooks are the words for what became of a value.
@@ -623,15 +633,4 @@ var fateLooks = map[mapping.Fate]struct {
 	mapping.Cut: {ui.Warn, "Cut"}, mapping.Respelled: {ui.Plain, "Respelled"}, mapping.NewInList: {ui.Warn, "New in the list"}, mapping.Joined: {ui.Plain, "Added"},
 	mapping.Kept: {ui.Plain, "Stays"}, mapping.Refused: {ui.Bad, "Refused"}, mapping.ReadOnly: {ui.Warn, "Not sent"}, mapping.Unknown: {ui.Warn, "Not sent"},
 	mapping.Missing: {ui.Bad, "Missing"}, mapping.ByRule: {ui.Plain, "Rule"}, mapping.ByHookline: {ui.Plain, "Hookline"},
-}
-
-// jsonOf writes a value as it is sent.
-func valueJSON(v any) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if e.Encode(v) != nil {
-		return ""
-	}
-	return clipped(strings.TrimSpace(b.String()), 2000)
 }

@@ -159,8 +159,43 @@ func TestMappingInABrowser(t *testing.T) {
 	} {
 		b.Check(name, l.URL+path)
 	}
+	for name, path := range map[string]string{"mapping-import": "/mapping/import", "mapping-row": "/mapping/Leads/Last_Name", "mapping-row-choice": "/mapping/Leads/Lead_Source"} {
+		b.Check(name, l.URL+path)
+	}
 	b.Size(1440, 900)
 	b.Scheme("light")
+	t.Run("a choice is built pair by pair, and its value shown as one goes", func(t *testing.T) {
+		b.Goto(l.URL + "/mapping/Leads")
+		b.ClickOn("#field-Lead_Status button[value=open]")
+		b.At("/mapping/Leads/Lead_Status")
+		b.Click("Add a value of the call")
+		b.Until(`document.querySelector("[name='p.1.value']")`)
+		b.ClickOn("button[value='drop 0']")
+		b.Until(`document.querySelector("[name='p.0.value']") && !document.querySelector("[name='p.1.is']")`)
+		b.Choose("[name='p.0.value']", "direction")
+		b.Choose("[name='p.0.add']", "map")
+		b.ClickOn("button[value='help 0']")
+		b.Type("[name='p.0.h.0.when.0']", "inbound")
+		b.Choose("[name='p.0.h.0.then.0']", "Contacted")
+		browser.Eval[bool](b, `document.querySelector("[name='p.0.h.0.then.0']").dispatchEvent(new Event("input", {bubbles: true}))`)
+		b.Until(`document.querySelector("#rowlive .got").innerText === "Contacted"`)
+		sound(t, b, "mapping-row-pairs")
+		b.Size(360, 900)
+		sound(t, b, "mapping-row-pairs-360")
+		b.Size(1440, 900)
+		b.Click("Use it")
+		b.Until(`document.querySelector("#value-Lead_Status")?.value === '{{ direction | map: "inbound", "Contacted" }}'`)
+	})
+	t.Run("a pasted body is read before it is taken", func(t *testing.T) {
+		b.Goto(l.URL + "/mapping/import")
+		browser.Eval[bool](b, fmt.Sprintf(`(e => { e.value = %q; return true })(document.querySelector("#body"))`, guideBodies["Calls"]))
+		b.Click("Read it")
+		b.Sees("Who_Id was left out")
+		sound(t, b, "mapping-import-read")
+		b.Size(360, 900)
+		sound(t, b, "mapping-import-read-360")
+		b.Size(1440, 900)
+	})
 	b.Goto(l.URL + "/mapping/Leads")
 	t.Run("the record follows what is typed, and says what Zoho would refuse", func(t *testing.T) {
 		before := len(l.zoho.Control.Ledger(0))

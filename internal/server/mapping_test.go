@@ -175,6 +175,11 @@ func TestAMappingIsEditedWithoutScript(t *testing.T) {
 		has(t, post(t, "save", wrong), 422, "Not saved: Zoho would refuse this.", `value="put Lead_Status Attempted to Contact"`)
 		has(t, post(t, "put Lead_Status Attempted to Contact", wrong), 200, "\nAttempted to Contact</textarea>")
 	})
+	t.Run("or Zoho is let add the value", func(t *testing.T) {
+		wrong := func(f url.Values) { f.Del("list.Lead_Status"); f.Set("value.Lead_Status", "Hot") }
+		has(t, post(t, "save", wrong), 422, `value="grow Lead_Status"`)
+		has(t, post(t, "grow Lead_Status", wrong), 200, `name="list.Lead_Status" value="on" checked`, "Zoho adds it with the first record")
+	})
 	t.Run("discarded changes can be brought back", func(t *testing.T) {
 		p := post(t, "discard", func(f url.Values) { f.Set("value.Company", "typed in vain") })
 		has(t, p, 200, "Your changes were discarded.", "Bring them back", `name="value.Company" value="typed in vain"`, "default: &#34;Not provided&#34; }}</textarea>")

@@ -75,6 +75,11 @@ func (s *Server) routes() []route {
 		{get, "/mapping", account.See, s.mappingHome},
 		{get, "/mapping/:module", account.See, s.mapping},
 		{post, "/mapping/:module", account.Configure, s.editMapping},
+		{get, "/mapping/import", account.See, s.mappingImport},
+		{post, "/mapping/import", account.Configure, s.importMapping},
+		{get, "/mapping/export/:what", account.See, s.exportMapping},
+		{get, "/mapping/:module/:field", account.Configure, s.mappingRowPage},
+		{post, "/mapping/:module/:field", account.Configure, s.editMappingRow},
 
 		{get, "/draft", account.See, s.draftPage},
 		{get, "/draft/news", account.See, s.draftNews},

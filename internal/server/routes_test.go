@@ -111,6 +111,11 @@ var expectations = map[string]string{
 	"POST /draft/backtest":           "admin",
 	"POST /backtests/:id/cancel":     "admin",
 	"GET /backtests/:id/calls/:call": "viewer",
+	"GET /mapping/import":            "viewer",
+	"POST /mapping/import":           "admin",
+	"GET /mapping/export/:what":      "viewer",
+	"GET /mapping/:module/:field":    "admin",
+	"POST /mapping/:module/:field":   "admin",
 
 	"GET /zoho":             "viewer",
 	"POST /zoho/connect":    "admin",
