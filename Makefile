@@ -27,8 +27,9 @@ test: tools-postgres tools-browser ## the whole suite: unit, PostgreSQL, Zoho sa
 check: ## format, vet, staticcheck, generate and compare, import direction, constant SQL
 	@.ci/check
 
-bench: tools-postgres ## measure intake, end to end and pgbench in one run
+bench: tools-postgres ## measure intake, end to end and pgbench, a call's decision and records, and a backtest in one run
 	$(GO) run ./internal/harness/bench
+	$(GO) test -run xxx -bench 'DecideAndRender|Backtest' -benchmem ./internal/backtest
 
 chaos: tools-postgres ## kill web, worker and PostgreSQL at every crash point; compare sender, database and CRM
 	HOOKLINE_CHAOS=full HOOKLINE_CHAOS_REPORT=$${HOOKLINE_CHAOS_REPORT:-$$(mktemp --suffix=.txt)} \

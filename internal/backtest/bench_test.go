@@ -6,6 +6,7 @@ import (
 
 	"hookline/internal/backtest"
 	"hookline/internal/config"
+	"hookline/internal/mapping"
 	"hookline/internal/routing"
 )
 
@@ -18,6 +19,17 @@ func quoting() config.Set {
 		}
 	}
 	return d
+}
+
+// What the worker works out for a call with a transcript of 30 turns: the decision and its records.
+func BenchmarkDecideAndRender(b *testing.B) {
+	s := newShop(b)
+	f := s.factsOf("That is all for today.")
+	live := config.Defaults()
+	b.ReportAllocs()
+	for b.Loop() {
+		mapping.Render(live.Mappings, routing.Decide(live.Rules, f), f, nil)
+	}
 }
 
 // A call with a transcript of 30 turns, decided and rendered both ways.
