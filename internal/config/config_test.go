@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -341,4 +343,177 @@ func TestTheDifferenceIsSaidInWords(t *testing.T) {
 	if d := config.Diff(to, to); len(d) != 0 {
 		t.Errorf("a difference from itself: %v", d)
 	}
+}
+
+func TestAFormOfAForgottenRevisionIsRefused(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	const kept = 300
+	d.in(func(ctx context.Context, tx pgx.Tx) error { // one transaction: as many edits, in less time
+		for i := range kept {
+			_, err := config.EditDraft(ctx, tx, d.tenant, "ann", i, func(s *config.Set) (string, error) {
+				s.Rules.Rules[0].Name = fmt.Sprintf("Name %d", i)
+				return "a change", nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if _, err := d.edit("bob", 1, func(s *config.Set) { s.Rules.Rules[1].Off = true }); err != nil {
+		t.Errorf("on the oldest that is kept: %v", err)
+	}
+	_, err := d.edit("bob", 1, func(s *config.Set) { s.Rules.Rules[2].Off = true })
+	if fault.KindOf(err) != fault.Conflict || !strings.Contains(fault.SentenceOf(err), "too old") {
+		t.Errorf("on a forgotten one: %v", err)
+	}
+	d.in(func(ctx context.Context, tx pgx.Tx) error {
+		edits, err := config.Edits(ctx, tx, d.tenant, 0, 1000)
+		if len(edits) != kept || edits[0].Revision != kept+1 {
+			t.Errorf("%d edits are kept, the newest %d", len(edits), edits[0].Revision)
+		}
+		return err
+	})
+	if _, err := d.edit("cid", 0, func(s *config.Set) { s.Rules.Rules[3].Off = true }); err != nil {
+		t.Errorf("on the defaults, which are known for ever: %v", err)
+	}
+}
+
+func TestAPublishAndEditsAtTheSameTimeLoseNothing(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	first := mustEdit(t, d, "ann", 0, func(s *config.Set) { s.Rules.Rules[0].Name = "Ann's" })
+	var all sync.WaitGroup
+	var published atomic.Int32
+	for range 3 {
+		all.Go(func() {
+			if _, err := d.publish(config.Publication{Actor: "ann", Revision: first.Revision, Untested: true}); err == nil {
+				published.Add(1)
+			} else if !errors.Is(err, config.ErrStale) {
+				t.Error(err)
+			}
+		})
+	}
+	for i, list := range routing.DefaultPhrases() {
+		all.Go(func() {
+			if _, err := d.edit(list.Name, first.Revision, func(s *config.Set) { s.Rules.Phrases[i].Label += "!" }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	draft, live := d.draft(), d.live()
+	if n := int(published.Load()); n > 1 || live.Version != n {
+		t.Errorf("%d published, version %d is live", n, live.Version)
+	}
+	if draft.Rules.Rules[0].Name != "Ann's" || !draft.Open {
+		t.Errorf("the draft lost Ann's: %s, open %v", draft.Rules.Rules[0].Name, draft.Open)
+	}
+	for _, l := range draft.Rules.Phrases {
+		if !strings.HasSuffix(l.Label, "!") {
+			t.Errorf("the edit of %s is lost", l.Name)
+		}
+	}
+	for _, l := range live.Rules.Phrases {
+		if strings.HasSuffix(l.Label, "!") {
+			t.Errorf("the edit of %s is live, which nobody published", l.Name)
+		}
+	}
+}
+
+func TestOneTenantsConfigurationIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	mustEdit(t, d, "ann", 0, func(s *config.Set) { s.Rules.Rules[0].Name = "Secret" })
+	if _, err := d.publish(config.Publication{Actor: "ann", Revision: 1, Untested: true}); err != nil {
+		t.Fatal(err)
+	}
+	other := *d
+	other.tenant = tenant.ID(uuid.Must(uuid.NewV7()))
+	if s := other.draft(); s.Revision != 0 || s.Rules.Rules[0].Name == "Secret" {
+		t.Error("another tenant reads the draft")
+	}
+	other.in(func(ctx context.Context, tx pgx.Tx) error { // in its own transaction, by the other's id
+		s, err := config.Live(ctx, tx, d.tenant)
+		if err != nil || s.Version != 0 {
+			t.Errorf("row-level security lets another tenant read version %d: %v", s.Version, err)
+		}
+		versions, err := config.Versions(ctx, tx, d.tenant, 0, 10)
+		if err != nil || len(versions) > 0 {
+			t.Errorf("row-level security lets another tenant read %d versions: %v", len(versions), err)
+		}
+		edits, err := config.Edits(ctx, tx, d.tenant, 0, 10)
+		if len(edits) > 0 {
+			t.Error("row-level security lets another tenant read edits")
+		}
+		return err
+	})
+	err := other.try(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := config.EditDraft(ctx, tx, d.tenant, "eve", 2, func(s *config.Set) (string, error) { s.Rules.Rules[0].Off = true; return "", nil })
+		return err
+	})
+	if err == nil {
+		t.Error("another tenant edits the draft")
+	}
+	if d.draft().Rules.Rules[0].Off {
+		t.Error("another tenant's edit stands")
+	}
+}
+
+func TestRowsThatSayNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(*config.Set){
+		"two rows": func(s *config.Set) {
+			s.Mappings.Modules["Leads"] = append(s.Mappings.Modules["Leads"], s.Mappings.Modules["Leads"][0])
+		},
+		"in the mode": func(s *config.Set) { s.Mappings.Modules["Leads"][0].Mode = "sometimes" },
+		"lacks":       func(s *config.Set) { s.Mappings.Modules["Calls"][0].Field = "" },
+	} {
+		s := config.Defaults()
+		change(&s)
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Parse(text); fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.SentenceOf(err), what) || !strings.HasPrefix(fault.FieldOf(err), "mappings.") {
+			t.Errorf("%s: %v at %q", what, err, fault.FieldOf(err))
+		}
+	}
+}
+
+// What Parse takes is a document that comes back as itself, whatever was sent.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"rules":[]}`, `{"rules":[{"id":"a","name":"A","when":{"all":[{}]},"then":[{"do":"ignore"}]}]}`, `{"phrases":[{"name":"a","label":"A","phrases":["x*"]}]}`,
+		`{"mappings":{"Leads":[{"field":"Email","value":"{{ email }}","mode":"always"}]}}`, `{"mappings":null}`, `[]`, "\xff"} {
+		f.Add([]byte(seed))
+	}
+	whole, err := json.Marshal(config.Defaults())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := config.Parse(text)
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid || fault.SentenceOf(err) == "" {
+				t.Fatalf("no sentence for people: %v", err)
+			}
+			return
+		}
+		doc, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := config.Parse(doc)
+		if err != nil {
+			t.Fatalf("what was taken is refused as it is written: %v\n%s", err, doc)
+		}
+		if twice, _ := json.Marshal(again); string(twice) != string(doc) {
+			t.Fatalf("changes on the way:\n%s\n%s", doc, twice)
+		}
+		if d := config.Diff(s, again); len(d) > 0 {
+			t.Fatalf("differs from itself: %v", config.Sentences(d))
+		}
+	})
 }
