@@ -413,7 +413,7 @@ func (t *teller) decision() *page.CallDecision {
 		return nil
 	}
 	v := &page.CallDecision{
-		Rule: d.Decision.Name, Outcome: t.decided(), When: t.moment(d.At), Versions: versionName(d.Version),
+		Rule: d.Decision.Name, Outcome: t.decided(), When: t.moment(d.At), Version: versionName(d.Version), VersionHref: versionHref(d.Version),
 		Match: t.match(d.Facts), Notes: d.Decision.Trace.Notes, RunnerUp: d.Decision.Trace.RunnerUp,
 	}
 	v.Rules = ruleTraces(d.Decision.Trace)
@@ -543,6 +543,9 @@ func (t *teller) records() []page.CallRecord {
 		}
 		if d.Cause != nil {
 			r.Cause = d.Cause.Sentence
+		}
+		if by := t.story.Decision; by != nil && d.Version != by.Version {
+			r.Version, r.VersionHref = versionName(d.Version), versionHref(d.Version)
 		}
 		for _, key := range d.Keys {
 			r.Fields = append(r.Fields, ui.KV{Key: key, Value: valueOf(d.Fields[key])})

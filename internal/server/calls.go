@@ -379,6 +379,19 @@ func (s *Server) replayForm(c echo.Context) error {
 			view.Names = append(view.Names, name+", "+row.When.Text)
 		}
 	}
+	replayed, err := readCallIDs(view.IDs)
+	if err != nil {
+		return err
+	}
+	choices, err := s.choices(ctx(c), m.Tenant, replayed)
+	if err != nil {
+		return err
+	}
+	if len(replayed) == 1 && len(choices) == 1 {
+		view.Choice = choiceView(choices[0])
+	} else {
+		view.Many = otherwise(choices)
+	}
 	n := len(view.IDs)
 	if n > len(view.Names) {
 		view.More = "and " + thousands(n-len(view.Names)) + " more"
