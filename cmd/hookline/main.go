@@ -24,7 +24,7 @@ type commands struct {
 	Sandbox sandboxCommand `cmd:"" help:"Run the Zoho sandbox on its own."`
 	Tenant  tenantCommand  `cmd:"" help:"Make a business with its owner, from the command line."`
 	Send    sendCommand    `cmd:"" help:"Sign and post calls in the native format."`
-	Rules   rulesCommand   `cmd:"" help:"Keep rules and mappings in a file: export, import, publish, list what was published."`
+	Rules   rulesCommand   `cmd:"" help:"Keep rules and mappings in a file: export, import, backtest, publish, list what was published."`
 	Demo    demoCommand    `cmd:"" help:"Serve a workspace full of calls of every kind, put through the real pipeline."`
 	Keys    keysCommand    `cmd:"" help:"Make a sealing key, or move rows to the current one."`
 	Doctor  doctorCommand  `cmd:"" help:"Check the set-up; name what is wrong and how to mend it."`

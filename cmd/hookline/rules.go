@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ import (
 type rulesCommand struct {
 	Export   rulesExport   `cmd:"" help:"Write rules, phrase lists and mappings as one JSON document, the same for the same rules."`
 	Import   rulesImport   `cmd:"" help:"Put a document in the draft's place. Nothing is live before it is published."`
+	Backtest rulesBacktest `cmd:"" help:"Run stored calls through the draft and say what would change. Exit code 3 when calls would fail."`
 	Publish  rulesPublish  `cmd:"" help:"Make the draft live. The next call follows it."`
 	Versions rulesVersions `cmd:"" help:"List what was published: when, by whom, why, and what changed."`
 }
@@ -265,6 +267,145 @@ func (c changes) ofOthers() []string {
 	}
 	slices.Reverse(out)
 	return out
+}
+
+type rulesBacktest struct {
+	apiFlags
+	Days         int  `help:"The calls of the last days, 1 to 90; 30 when neither this nor --last is given." placeholder:"N"`
+	Last         int  `help:"The last so many calls in place of days." placeholder:"N"`
+	JSON         bool `help:"Print the API's answer."`
+	FailOnChange bool `help:"Exit code 3 also when anything would change."`
+}
+
+// wouldFail is the exit code of a backtest under which calls would fail.
+const wouldFail exitCode = 3
+
+func (c *rulesBacktest) Run(w *world) error {
+	a, err := c.open(w)
+	if err != nil {
+		return err
+	}
+	scope := map[string]int{}
+	if c.Days != 0 {
+		scope["days"] = c.Days
+	}
+	if c.Last != 0 {
+		scope["last"] = c.Last
+	}
+	wish, err := json.Marshal(scope)
+	if err != nil {
+		return err
+	}
+	answer, _, err := a.ask(w.ctx, http.MethodPost, "/backtest", "", wish)
+	if err != nil {
+		return err
+	}
+	var b backtested
+	if err := json.Unmarshal(answer, &b); err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err = w.out.Write(answer)
+	} else {
+		err = b.print(w.out)
+	}
+	if err == nil && (b.Result.Failing > 0 || c.FailOnChange && b.Result.Changed > 0) {
+		return wouldFail
+	}
+	return err
+}
+
+// backtested is a finished backtest as the API tells of it.
+type backtested struct {
+	Revision int `json:"revision"`
+	Version  int `json:"version"`
+	Result   struct {
+		Total     int `json:"total"`
+		Calls     int `json:"calls"`
+		Undecided int `json:"undecided"`
+		Changed   int `json:"changed"`
+		Reruled   int `json:"reruled"`
+		Failing   int `json:"failing"`
+		Mended    int `json:"mended"`
+		Outcomes  []struct {
+			Outcome string `json:"outcome"`
+			Live    int    `json:"live"`
+			Draft   int    `json:"draft"`
+		} `json:"outcomes"`
+		Moves []struct {
+			From  string `json:"from"`
+			To    string `json:"to"`
+			Calls int    `json:"calls"`
+		} `json:"moves"`
+		Failures []struct {
+			ID      string    `json:"id"`
+			At      time.Time `json:"received_at"`
+			Reasons []struct {
+				Module   string `json:"module"`
+				Field    string `json:"field"`
+				Sentence string `json:"sentence"`
+			} `json:"reasons"`
+		} `json:"failures"`
+		Credits struct {
+			LivePerDay  float64 `json:"live_per_day"`
+			DraftPerDay float64 `json:"draft_per_day"`
+		} `json:"credits"`
+	} `json:"result"`
+}
+
+// mostFailures is how many failing calls are printed; --json has more.
+const mostFailures = 20
+
+// print is the backtest for people. Callers' names and numbers stay out of it: logs of builds are read by many.
+func (b backtested) print(w io.Writer) error {
+	r := b.Result
+	fmt.Fprintf(w, "Draft revision %d against version %d on %d calls: %d would change, %d would fail.\n", b.Revision, b.Version, r.Calls, r.Changed, r.Failing)
+	if r.Mended > 0 {
+		fmt.Fprintf(w, "%d that fail now would go through.\n", r.Mended)
+	}
+	if r.Reruled > 0 {
+		fmt.Fprintf(w, "%d more are decided by another rule, to the same effect.\n", r.Reruled)
+	}
+	if r.Undecided > 0 {
+		fmt.Fprintf(w, "%d were left out: they still wait, or could not be read as calls.\n", r.Undecided)
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	if len(r.Outcomes) > 0 {
+		fmt.Fprintln(t, "\nOUTCOME\tLIVE\tDRAFT\tCHANGE")
+		for _, o := range r.Outcomes {
+			change := ""
+			if o.Draft != o.Live {
+				change = fmt.Sprintf("%+d", o.Draft-o.Live)
+			}
+			fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", o.Outcome, o.Live, o.Draft, change)
+		}
+	}
+	if len(r.Moves) > 0 {
+		fmt.Fprintln(t, "\nNOW\tWITH THE DRAFT\tCALLS")
+		for _, m := range r.Moves {
+			to := m.To
+			if to == m.From {
+				to = "the same, with other values"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%d\n", m.From, to, m.Calls)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if len(r.Failures) > 0 {
+		fmt.Fprintln(w, "\nCalls that would fail:")
+	}
+	for _, f := range r.Failures[:min(mostFailures, len(r.Failures))] {
+		for _, reason := range f.Reasons {
+			fmt.Fprintf(w, "  %s, %s: %s: %s\n", f.ID, f.At.Format("2006-01-02 15:04"), strings.TrimSpace(reason.Module+" "+reason.Field), reason.Sentence)
+		}
+	}
+	if more := r.Failing - min(mostFailures, len(r.Failures)); more > 0 {
+		fmt.Fprintf(w, "  and %d more\n", more)
+	}
+	_, err := fmt.Fprintf(w, "\nZoho API credits for writing, a day: %.0f now, %.0f with the draft.\n", math.Ceil(r.Credits.LivePerDay), math.Ceil(r.Credits.DraftPerDay))
+	return err
 }
 
 type rulesPublish struct {

@@ -202,3 +202,55 @@ func TestTheKeyIsReadFromAFileOrTheEnvironment(t *testing.T) {
 		t.Errorf("an address without a scheme: %v", err)
 	}
 }
+
+func TestABacktestIsATableAndAnExitCode(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.must(strings.Replace(s.must("", "rules", "export"), `"Known Lead"`, `"Lead"`, 1), "rules", "import")
+	if out := s.must("", "rules", "backtest", "--last", "10", "--fail-on-change"); !strings.Contains(out, "Draft revision 1 against version 0 on 0 calls: 0 would change, 0 would fail.") {
+		t.Errorf("without calls: %s", out)
+	}
+	if _, err := s.run("", "rules", "backtest", "--days", "91"); err == nil || !strings.Contains(err.Error(), "days") {
+		t.Errorf("of 91 days: %v", err)
+	}
+	if out := s.must("", "rules", "publish"); !strings.Contains(out, "Version 1 is live") {
+		t.Errorf("a tested draft is published: %s", out)
+	}
+}
+
+func TestABacktestPrintsWhatChangesAndNoCaller(t *testing.T) {
+	t.Parallel()
+	const answer = `{"revision":18,"version":3,"result":{"total":13,"calls":12,"undecided":1,"changed":4,"reruled":2,"failing":1,"mended":0,
+		"outcomes":[{"outcome":"Lead and Call created","live":10,"draft":7},{"outcome":"Deal and Call created","live":2,"draft":5}],
+		"moves":[{"from":"Lead and Call created","to":"Deal and Call created","calls":3},{"from":"Lead and Call created","to":"Lead and Call created","calls":1}],
+		"failures":[{"id":"0190","received_at":"2026-03-02T17:04:00Z","name":"Sarah","number":"+14155550123","reasons":[{"module":"Leads","field":"Industry","sentence":"Zoho requires Industry."}]}],
+		"credits":{"live_per_day":131.2,"draft_per_day":140.9}}}`
+	var b backtested
+	if err := json.Unmarshal([]byte(answer), &b); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := b.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `Draft revision 18 against version 3 on 12 calls: 4 would change, 1 would fail.
+2 more are decided by another rule, to the same effect.
+1 were left out: they still wait, or could not be read as calls.
+
+OUTCOME                LIVE  DRAFT  CHANGE
+Lead and Call created  10    7      -3
+Deal and Call created  2     5      +3
+
+NOW                    WITH THE DRAFT               CALLS
+Lead and Call created  Deal and Call created        3
+Lead and Call created  the same, with other values  1
+
+Calls that would fail:
+  0190, 2026-03-02 17:04: Leads Industry: Zoho requires Industry.
+
+Zoho API credits for writing, a day: 132 now, 141 with the draft.
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
@@ -85,11 +86,15 @@ func (s *Server) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// slowest is how long a slow operation may take.
+const slowest = 10 * time.Minute
+
 // words are what the document tells of an operation beyond its types.
 type words struct {
 	more    string          // than the summary
 	answers map[int]string  // what a status means here
 	example any             // of the answer
+	slow    bool            // it may answer after minutes
 	takes   *ConfigDocument // the operation reads such a document by itself
 }
 
@@ -104,6 +109,12 @@ func operate[In, Out any](s *Server, api huma.API, id, method, path, summary str
 		if code >= http.StatusBadRequest {
 			op.Errors = append(op.Errors, code)
 		}
+	}
+	if tell.slow {
+		op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+			_ = http.NewResponseController(humaecho.Unwrap(ctx).Response()).SetWriteDeadline(time.Now().Add(slowest)) // where there is none, none is needed
+			next(ctx)
+		}}
 	}
 	if tell.takes != nil {
 		op.SkipValidateBody, op.Errors = true, append(op.Errors, http.StatusBadRequest)

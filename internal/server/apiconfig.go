@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
+	"hookline/internal/backtest"
 	"hookline/internal/config"
 	"hookline/internal/fault"
 	"hookline/internal/mapping"
@@ -32,6 +33,10 @@ func (s *Server) configAPI(api huma.API) {
 		takes:   &some,
 		answers: map[int]string{http.StatusPreconditionFailed: failed, http.StatusBadRequest: "There is no document.", http.StatusRequestEntityTooLarge: "The document is larger than 1 MiB.", http.StatusUnprocessableEntity: "The document cannot be kept. `errors` name each rule by its id (`value`), or the row (`location`)."}})
 	operate(s, api, "show-changes", http.MethodGet, "/draft/changes", "What publishing the draft would change, and who changed it", account.See, http.StatusOK, s.apiChanges, words{})
+	operate(s, api, "backtest", http.MethodPost, "/backtest", "Run stored calls through the draft and through what is live", account.Configure, http.StatusOK, s.apiBacktest, words{
+		slow:    true,
+		more:    "Answers when it is done; Zoho is asked nothing. Closing the connection cancels it. The draft can be published on it as long as neither it nor what is live has changed.",
+		answers: map[int]string{http.StatusConflict: "A backtest is running already, or this one was cancelled on the Draft page."}})
 	operate(s, api, "publish", http.MethodPost, "/publish", "Make the draft live as the next version", account.Configure, http.StatusOK, s.apiPublish, words{
 		more: "Needs If-Match with the draft's ETag. The next call follows the new version.",
 		answers: map[int]string{http.StatusPreconditionFailed: failed, http.StatusConflict: "`type` says why: `urn:hookline:untested` (no backtest of this draft was run: run one, or say skip_backtest), " +
@@ -209,6 +214,42 @@ func published(v config.Version) apiPublished {
 	return apiPublished{Number: v.Number, By: v.By, At: v.At, Why: v.Why, Changes: append([]string{}, v.Changes...), Tested: v.Tested}
 }
 
+type apiBacktestIn struct {
+	Body *struct {
+		Days int `json:"days,omitempty" minimum:"1" maximum:"90" doc:"The calls of the last days; 30 when neither is given" example:"30"`
+		Last int `json:"last,omitempty" minimum:"1" maximum:"100000" doc:"The last so many calls"`
+	}
+}
+
+type apiBacktestOut struct {
+	ETag string `header:"ETag" doc:"The draft's revision that was run: publish with it"`
+	Body struct {
+		ID       string          `json:"id" format:"uuid"`
+		Revision int             `json:"revision" doc:"Of the draft"`
+		Version  int             `json:"version" doc:"That was live; 0: the defaults"`
+		Scope    backtest.Scope  `json:"scope"`
+		Result   backtest.Result `json:"result"`
+	}
+}
+
+func (s *Server) apiBacktest(ctx context.Context, h account.Holder, in *apiBacktestIn) (*apiBacktestOut, error) {
+	t, err := s.tenantNamed(ctx, h.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var scope backtest.Scope
+	if b := in.Body; b != nil {
+		scope.Days, scope.Last = b.Days, b.Last
+	}
+	b, err := s.Backtests.Run(ctx, t, actor(h), scope)
+	if err != nil {
+		return nil, err
+	}
+	out := &apiBacktestOut{ETag: etag(b.Revision)}
+	out.Body.ID, out.Body.Revision, out.Body.Version, out.Body.Scope, out.Body.Result = b.ID.String(), b.Revision, b.Version, b.Scope, *b.Result
+	return out, nil
+}
+
 type apiPublishIn struct {
 	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag of the draft that shall be live; needed" example:"\"17\""`
 	Body    *struct {
@@ -234,6 +275,9 @@ func (s *Server) apiPublish(ctx context.Context, h account.Holder, in *apiPublis
 	}
 	return s.asPublished(ctx, h.Tenant, func(tx pgx.Tx) (config.Version, error) {
 		if p.Revision, err = matched(in.IfMatch, func() (config.Draft, error) { return config.ReadDraft(ctx, tx, h.Tenant) }); err != nil {
+			return config.Version{}, err
+		}
+		if p.Tested, err = testedBy(ctx, tx, h.Tenant, p.Revision); err != nil {
 			return config.Version{}, err
 		}
 		return config.Publish(ctx, tx, h.Tenant, p, mapping.Metadata(known))

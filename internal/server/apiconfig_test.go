@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,9 +16,11 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/jackc/pgx/v5"
 
 	"hookline/internal/account"
 	"hookline/internal/config"
+	"hookline/internal/routing"
 )
 
 // script is a program that keeps to the OpenAPI document: kin-openapi reads each exchange against it.
@@ -269,5 +272,44 @@ func TestTwoPublishesAtOnceMakeOneVersion(t *testing.T) {
 	}
 	if versions := p.send("GET", "/api/v1/versions", "").body["data"].([]any); made != 1 || len(versions) != 1 {
 		t.Errorf("%d said that they published, %d versions", made, len(versions))
+	}
+}
+
+func TestProgramsBacktestADraftAndPublishItOnThat(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	owner := l.Owner("ann@acme.test")
+	l.connect(owner)
+	l.work()
+	id := l.receive(l.source(owner), sarah())
+	l.until(owner, "/calls?status=delivered", id.String())
+	p := l.program(owner, account.Admin).script()
+	tag := p.send("PUT", "/api/v1/draft", configuration(func(s *config.Set) {
+		s.Rules.Rules = append([]routing.Rule{{ID: "none", Name: "Nothing", Then: []routing.Outcome{{Do: routing.Ignore}}}}, s.Rules.Rules...)
+	}), "If-Match", "*").etag
+	before := l.zoho.Control.Stats("")
+	a := p.send("POST", "/api/v1/backtest", `{"last":10}`).want(t, "a backtest", 200, "")
+	r := a.body["result"].(map[string]any)
+	if a.etag != tag || r["calls"] != 1.0 || r["changed"] != 1.0 || len(r["changes"].([]any)) != 1 {
+		t.Errorf("the backtest: %s %.600s", a.etag, a.text)
+	}
+	if after := l.zoho.Control.Stats(""); !reflect.DeepEqual(before, after) {
+		t.Errorf("Zoho was asked: %v, then %v", before, after)
+	}
+	p.send("POST", "/api/v1/backtest", "").want(t, "without a scope", 200, "")
+	p.send("POST", "/api/v1/backtest", `{"days":91}`).want(t, "too long", 422, "")
+	p.send("POST", "/api/v1/backtest", `{"days":3,"last":5}`).want(t, "two scopes", 422, "")
+	l.program(owner, account.Viewer).script().send("POST", "/api/v1/backtest", "").want(t, "a viewer's", 403, "")
+	if err := l.DB.InTenant(t.Context(), owner.Tenant, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `INSERT INTO backtests (tenant_id, id, revision, version, scope, asked_by) VALUES (@tenant, gen_random_uuid(), 1, 0, '{}', 'bob')`,
+			pgx.StrictNamedArgs{"tenant": owner.Tenant.UUID()})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.send("POST", "/api/v1/backtest", "").want(t, "while another runs", 409, "")
+	v := p.send("POST", "/api/v1/publish", "", "If-Match", tag).want(t, "publish on it", 200, "")
+	if tested, _ := v.body["tested"].(map[string]any); tested["calls"] != 1.0 || tested["changed"] != 1.0 {
+		t.Errorf("published on %v", v.body["tested"])
 	}
 }

@@ -24,7 +24,9 @@ type choice struct {
 }
 
 // differs reports whether the two come to something else.
-func (c choice) differs() bool { return len(c.change.Records) > 0 || c.change.Changes && len(c.basis.Stands) == 0 }
+func (c choice) differs() bool {
+	return len(c.change.Records) > 0 || c.change.Changes && len(c.basis.Stands) == 0
+}
 
 // choices works out, on stored facts, what a replay of calls would come to with either configuration. Those that were
 // never decided are left out. What stands in Zoho is kept by both, and so is a decision of which something stands.
@@ -82,6 +84,8 @@ func choiceView(c choice) *page.ReplayChoice {
 	switch {
 	case c.basis.Version == c.now:
 		v.Sentence = "Nothing was published since this call was decided: both are the same."
+	case !c.differs() && c.change.Reruled:
+		v.Sentence = "Another rule decides now, to the same effect."
 	case !c.differs():
 		v.Sentence = "Both come to the same for this call."
 	default:

@@ -37,6 +37,7 @@ var expectations = map[string]string{
 	"PUT /api/v1/draft":                     "program",
 	"GET /api/v1/draft/changes":             "program",
 	"POST /api/v1/publish":                  "program",
+	"POST /api/v1/backtest":                 "program",
 	"GET /api/v1/versions":                  "program",
 	"GET /api/v1/versions/:number":          "program",
 	"POST /api/v1/versions/:number/restore": "program",
