@@ -397,6 +397,41 @@ func (m ruleMenus) say(v *page.RuleForm) {
 			v.Wrong = append(v.Wrong, p)
 		}
 	}
+	if len(read) > 0 && !open && len(then) == len(v.Then) {
+		v.Advice = m.advise(routing.Rule{ID: v.ID, When: when, Then: then})
+	}
+}
+
+// advise says what of a rule can never have an effect where it stands, and which rules below it would be left without
+// a call by it.
+func (m ruleMenus) advise(r routing.Rule) []string {
+	set := routing.Set{Rules: slices.Clone(m.set.Rules), Phrases: m.set.Phrases}
+	shadowed := func(a routing.Advice) bool { return a.Kind == routing.Shadowed && a.Rule != r.ID }
+	before := map[string]bool{}
+	for _, a := range set.Advise() {
+		if shadowed(a) {
+			before[a.Rule] = true
+		}
+	}
+	at, err := ruleAt(&set, r.ID)
+	switch {
+	case r.ID == "":
+		r.ID = "new"
+		set.Rules = slices.Insert(set.Rules, firstPlace(set), r)
+	case err == nil:
+		r.Name = set.Rules[at].Name
+		set.Rules[at] = r // on, whatever it was: what it would do is asked
+	}
+	var out []string
+	for _, a := range set.Advise() {
+		switch i, err := ruleAt(&set, a.Rule); {
+		case a.Rule == r.ID:
+			out = append(out, a.Sentence)
+		case err == nil && shadowed(a) && !before[a.Rule] && slices.Contains(a.By, r.ID):
+			out = append(out, "With this rule above it, no call would ever reach “"+set.Rules[i].Name+"”.")
+		}
+	}
+	return out
 }
 
 // readable are the conditions of a group that are complete; open says that others are not.

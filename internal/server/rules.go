@@ -55,6 +55,11 @@ func (s *Server) showRules(c echo.Context, status int, clash *config.Conflict) e
 			return err
 		}
 		v.Rules = ruleRows(draft.Rules, live)
+		for _, a := range draft.Rules.Advise() {
+			if i, err := ruleAt(&draft.Rules, a.Rule); err == nil {
+				v.Rules[i].Advice = append(v.Rules[i].Advice, a.Sentence)
+			}
+		}
 		for i, r := range draft.Rules.Rules {
 			v.Rules[i].Gone = config.GoneStage(r, known["Deals"].Pipelines)
 		}

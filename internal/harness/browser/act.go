@@ -153,3 +153,40 @@ func (b *Browser) Watch(seen func(address string)) (stop func()) {
 	}
 	return cancel
 }
+
+// Press sends keys to what has the focus, such as kb.Tab or kb.Enter.
+func (b *Browser) Press(keys ...string) {
+	b.t.Helper()
+	for _, key := range keys {
+		b.Do(chromedp.KeyEvent(key))
+	}
+}
+
+// Focus gives the focus to the first element that matches the CSS selector, as soon as it is there.
+func (b *Browser) Focus(selector string) {
+	b.t.Helper()
+	b.Until(fmt.Sprintf(`document.readyState === "complete" && document.querySelector(%s)`, quoted(selector)))
+	Eval[bool](b, fmt.Sprintf(`(e => { e.focus(); return document.activeElement === e })(document.querySelector(%s))`, quoted(selector)))
+}
+
+// Drag takes the element that matches one selector with the mouse and lets it go over the lower part of what matches the
+// other, unless held is given: then that happens while the button is down.
+func (b *Browser) Drag(from, onto string, held ...func()) {
+	b.t.Helper()
+	place := func(selector string, part float64) [2]float64 {
+		return Eval[[2]float64](b, fmt.Sprintf(`(e => { const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height * %g] })(document.querySelector(%s))`, part, quoted(selector)))
+	}
+	b.Until(fmt.Sprintf(`document.readyState === "complete" && document.querySelector(%s) && document.querySelector(%s)`, quoted(from), quoted(onto)))
+	Eval[bool](b, `(window.scrollTo({top: 0, behavior: "instant"}), true)`)
+	start, end := place(from, 0.5), place(onto, 0.8)
+	b.Do(chromedp.MouseEvent(chromedp.MousePressed, start[0], start[1], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	const steps = 20 // as a hand moves
+	for i := range steps {
+		part := float64(i+1) / steps
+		b.Do(chromedp.MouseEvent(chromedp.MouseMoved, start[0]+(end[0]-start[0])*part, start[1]+(end[1]-start[1])*part, chromedp.ButtonLeft))
+	}
+	for _, do := range held {
+		do()
+	}
+	b.Do(chromedp.MouseEvent(chromedp.MouseReleased, end[0], end[1], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+}
