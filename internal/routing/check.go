@@ -191,8 +191,10 @@ func checkPhrases(phrases []string) []string {
 		switch {
 		case len([]rune(p)) > maxText:
 			return []string{fmt.Sprintf("“%s” is longer than %d characters.", clip(p, 40), maxText)}
-		case len(wordsOf(p)) == 0:
+		case empty(p):
 			return []string{fmt.Sprintf("“%s” holds no word.", p)}
+		case !readable(p):
+			return []string{fmt.Sprintf("“%s” can be said in too many ways: %d are the most, with %d gaps. Write it as several phrases.", clip(p, 40), maxWays, maxGaps)}
 		}
 	}
 	return nil

@@ -22,6 +22,9 @@ func negation(words []string, at, end int) string {
 	if w := thanked(words[:at]); w != "" {
 		return w
 	}
+	if w := past(words, at, end); w != "" {
+		return w
+	}
 	for i := at - 1; i >= 0 && at-i <= opinionReach; i-- {
 		w, next := words[i], words[i+1]
 		if !negates(w, next) || at-i > negationReach && !opinions[next] {
@@ -82,6 +85,28 @@ func thanked(before []string) string {
 	return ""
 }
 
+// past finds what says beside a phrase that it was long ago: "last winter a pipe burst", "we had some flooding two
+// years back". Days and weeks are not long: who got a quote last week may want it still.
+func past(words []string, at, end int) string {
+	for i := max(at-4, 0); i < at-1; i++ {
+		if longAgo(words[i : i+2]) {
+			return words[i] + " " + words[i+1]
+		}
+	}
+	for i := end; i+1 < len(words) && i < end+3; i++ {
+		if longAgo(words[i : i+2]) {
+			return words[i] + " " + words[i+1]
+		}
+	}
+	return ""
+}
+
+func longAgo(two []string) bool {
+	return (two[0] == "last" || two[0] == "previous") && spans[two[1]] ||
+		spans[two[0]] && (two[1] == "ago" || two[1] == "back" || two[1] == "before" || two[1] == "pasado" || two[1] == "atras") ||
+		spans[two[1]] && (two[0] == "hace" || two[0] == "pasado")
+}
+
 // twice reports whether the negation at i is undone by one before it: "we can't decide without a quote", "it's not
 // that I don't want a quote", "I wouldn't say no to a quote".
 func twice(words []string, i int) bool {
@@ -103,15 +128,16 @@ func twice(words []string, i int) bool {
 		len(between) > 1 && between[0] == "es" && between[1] == "que")
 }
 
-// restarts reports whether a new statement that wants something begins after a negation, as speech recognition
-// writes it without a mark between: "don't bother looking I just need the price". What hangs on an opinion or a
-// report does not: "I don't think I need", "she didn't say we want".
+// restarts reports whether a new statement begins after a negation, as speech recognition writes it without a mark
+// between: "don't bother looking I just need the price", "it's not working and there's water everywhere". What hangs on
+// an opinion or a report does not: "I don't think I need", "she didn't say we want", "not sure it's urgent".
 func restarts(after []string) bool {
-	for i := 1; i+1 < len(after); i++ {
-		if reports[after[i-1]] {
-			continue
-		}
-		if subjects[after[i]] && wants[after[i+1]] || spanishWants[after[i]] {
+	for i := 1; i < len(after); i++ {
+		switch w, before := after[i], after[i-1]; {
+		case reports[before]:
+		case starters[w], spanishWants[w] && i+1 < len(after), (before == "and" || before == "y") && goesOn[w]:
+			return true
+		case i+1 < len(after) && subjects[w] && wants[after[i+1]]:
 			return true
 		}
 	}
@@ -155,7 +181,7 @@ func lacks(after, then []string) bool {
 		if !lackVerbs[w] || w == "se" && i+1 < len(after) && !known[after[i+1]] {
 			continue
 		}
-		if w != "have" || i+1 == len(after) || slices.Contains(then[:min(len(then), 2)], "yet") {
+		if w != "have" && w != "got" || i+1 == len(after) || slices.Contains(then[:min(len(then), 2)], "yet") {
 			return true
 		}
 		switch after[i+1] {
@@ -196,9 +222,14 @@ var (
 	spanishRequests = set(`puede puedes pueden podria podrias podrian`)
 	breaks          = set(`but however although though because so then pero aunque porque sino`)
 	// known are what "no sé" is said of; before a verb "se" is another word: "no se preocupe por el precio".
-	known        = set(`el la los las un una cual cuales cuanto cuantos que si como bien su sus nada de sobre exactamente todavia aun muy`)
-	opinions     = set(`think believe suppose imagine guess creo pienso`)
-	reports      = set(`think believe suppose imagine guess say said mean know that if when until creo pienso que si cuando`)
+	known    = set(`el la los las un una cual cuales cuanto cuantos que si como bien su sus nada de sobre exactamente todavia aun muy`)
+	opinions = set(`think believe suppose imagine guess creo pienso`)
+	reports  = set(`think believe suppose imagine guess say said saying says mean know sure feel like that if whether where why how when until as
+		creo pienso que si cuando`)
+	// starters begin a statement of their own, goesOn do so after an "and".
+	starters     = set(`there's it's we're i'm hay`)
+	goesOn       = set(`i we it he she they there now you i'd we'd i've we've i'll we'll he's she's they're se esta ya yo`)
+	spans        = set(`year years month months winter summer spring fall autumn decade ano anos mes meses invierno verano`)
 	subjects     = set(`i we i'd we'd`)
 	wants        = set(`want need just like would wanted really`)
 	spanishWants = set(`quiero quisiera necesito queremos quisieramos necesitamos`)

@@ -13,6 +13,7 @@ import (
 type phrasebook struct {
 	phrases []string
 	root    branch
+	except  *branch // of the phrases whose words do not count; nil without
 }
 
 // branch is where some phrases have come to after the same words.
@@ -20,30 +21,125 @@ type branch struct {
 	words   map[string]*branch // what follows, by the whole word
 	stems   map[string]*branch // what follows, by the word's beginning: of words with *
 	lengths []int              // of the stems, in bytes
+	gap     *branch            // what follows with a few words between
 	ends    []int              // the phrases that are complete here
 }
+
+// How phrases are written beside their words.
+const (
+	gap     = "…"    // some words, or none
+	or      = "|"    // between words of which one is said
+	exempts = "not:" // before a phrase whose words do not count
+)
+
+// gapReach is how many words a gap stands for at most. Of a phrase maxGaps are read, each of which triples the ways to
+// read it, and no more alternatives than make it maxWays phrases.
+const (
+	gapReach = 2
+	maxGaps  = 3
+	maxWays  = 200
+)
+
+// slot is one place of a phrase: the words that may stand there, each way a run of them.
+type slot [][]string
+
+// parse reads a phrase, and whether its words do not count. What is more than maxGaps and maxWays allow is left out.
+func parse(phrase string) (slots []slot, exempt bool) {
+	slots, exempt, _ = read(phrase)
+	return slots, exempt
+}
+
+func empty(phrase string) bool {
+	slots, _ := parse(phrase)
+	return len(slots) == 0
+}
+
+// readable reports whether the whole of a phrase is looked for.
+func readable(phrase string) bool {
+	_, _, whole := read(phrase)
+	return whole
+}
+
+func read(phrase string) (slots []slot, exempt, whole bool) {
+	phrase = strings.TrimSpace(phrase)
+	if n := len(exempts); len(phrase) >= n && strings.EqualFold(phrase[:n], exempts) {
+		phrase, exempt = phrase[n:], true
+	}
+	gaps, ways, whole := 0, 1, true
+	for _, part := range strings.Split(writing.Replace(phrase), gap) {
+		between := len(slots) > 0
+		for _, field := range strings.Fields(part) {
+			var s slot
+			for _, way := range strings.Split(field, or) {
+				switch words := wordsOf(way); {
+				case len(words) == 0:
+				case (len(s)+1)*ways > maxWays:
+					whole = false
+				default:
+					s = append(s, words)
+				}
+			}
+			switch {
+			case len(s) == 0:
+				continue
+			case between && gaps == maxGaps:
+				whole = false
+			case between:
+				slots = append(slots, slot{{gap}})
+				gaps++
+			}
+			between = false
+			slots, ways = append(slots, s), ways*len(s)
+		}
+	}
+	return slots, exempt, whole
+}
+
+var writing = strings.NewReplacer("...", gap, " | ", or, " |", or, "| ", or)
 
 func compile(phrases []string) *phrasebook {
 	b := &phrasebook{phrases: slices.Clone(phrases)}
 	for i, p := range phrases {
-		words := wordsOf(p)
-		if len(words) == 0 {
-			continue
-		}
-		last := len(words) - 1
-		at := &b.root
-		for _, w := range words[:last] {
-			at = at.follow(w)
-		}
-		for _, form := range forms(words[last]) {
-			end := at.follow(form)
-			end.ends = append(end.ends, i)
+		slots, exempt := parse(p)
+		switch {
+		case len(slots) == 0:
+		case !exempt:
+			b.root.grow(slots, i)
+		default:
+			if b.except == nil {
+				b.except = &branch{}
+			}
+			b.except.grow(slots, i)
 		}
 	}
 	return b
 }
 
+// grow adds what is left of a phrase.
+func (b *branch) grow(slots []slot, phrase int) {
+	for _, words := range slots[0] {
+		at, last := b, len(words)-1
+		for _, w := range words[:last] {
+			at = at.follow(w)
+		}
+		if len(slots) > 1 {
+			at.follow(words[last]).grow(slots[1:], phrase)
+			continue
+		}
+		for _, form := range forms(words[last]) {
+			end := at.follow(form)
+			end.ends = append(end.ends, phrase)
+		}
+	}
+}
+
 func (b *branch) follow(word string) *branch {
+	if word == gap {
+		if b.gap == nil {
+			b.gap = &branch{}
+		}
+		return b.gap
+	}
 	to := &b.words
 	if stem, open := strings.CutSuffix(word, "*"); open {
 		word, to = stem, &b.stems
@@ -62,17 +158,22 @@ func (b *branch) follow(word string) *branch {
 	return next
 }
 
-// at tells every phrase that begins at a word, and the word after its last.
-func (p *phrasebook) at(words []string, at int, found func(phrase, end int)) {
-	p.root.walk(words, at, found)
-}
-
+// walk tells every phrase whose words go on at a word, and the word after its last. A gap does not reach over a
+// negation: "call … back" is not in "call nobody back".
 func (b *branch) walk(words []string, at int, found func(phrase, end int)) {
 	for _, p := range b.ends {
 		found(p, at)
 	}
 	if at == len(words) {
 		return
+	}
+	if b.gap != nil {
+		for to := at; to < len(words) && to <= at+gapReach; to++ {
+			b.gap.walk(words, to, found)
+			if negators[words[to]] {
+				break
+			}
+		}
 	}
 	if next := b.words[words[at]]; next != nil {
 		next.walk(words, at+1, found)

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -203,7 +204,11 @@ type finding struct {
 	seen            map[place]bool
 	hits            []hit // of the clause at hand
 	where           map[int]int
+	exempt          []span // by word of the clause at hand: the words that do not count; none where they do
 }
+
+// span is a run of words, from at to end.
+type span struct{ at, end int }
 
 // hit is a phrase in a clause: its words from at to end.
 type hit struct {
@@ -221,13 +226,21 @@ type place struct {
 func (f *finding) look(b *phrasebook, c *clause) {
 	f.hits = f.hits[:0]
 	clear(f.where)
+	exempted := b.except == nil
 	for at := range c.words {
-		b.at(c.words, at, func(phrase, end int) {
+		b.root.walk(c.words, at, func(phrase, end int) {
 			i, again := f.where[phrase]
 			if again && f.hits[i].negated == "" {
 				return
 			}
+			if !exempted {
+				f.exemptIn(b, c)
+				exempted = true
+			}
 			h := hit{at, end, negation(c.words, at, end)}
+			if h.negated == "" && b.except != nil {
+				h.negated = f.exemption(c, at, end)
+			}
 			switch {
 			case !again:
 				if f.where == nil {
@@ -243,6 +256,29 @@ func (f *finding) look(b *phrasebook, c *clause) {
 	for _, h := range f.hits {
 		f.keep(c, h)
 	}
+}
+
+// exemptIn finds the words of a clause that do not count.
+func (f *finding) exemptIn(b *phrasebook, c *clause) {
+	f.exempt = slices.Grow(f.exempt[:0], len(c.words))[:len(c.words)]
+	clear(f.exempt)
+	for at := range c.words {
+		b.except.walk(c.words, at, func(_, end int) {
+			for i := at; i < end; i++ {
+				f.exempt[i] = span{at, end}
+			}
+		})
+	}
+}
+
+// exemption is the words for which those from at to end do not count, "" where they do.
+func (f *finding) exemption(c *clause, at, end int) string {
+	for _, s := range f.exempt[at:end] {
+		if s.end > 0 {
+			return strings.Join(c.words[s.at:s.end], " ")
+		}
+	}
+	return ""
 }
 
 func (f *finding) keep(c *clause, h hit) {

@@ -214,6 +214,14 @@ func TestANegationReachesAsFarAsItsSentenceMeans(t *testing.T) {
 		"there is no quote":                                      "no",
 		"no quiero ningún quote":                                 "no",
 		"todavía no me han mandado el quote":                     "",
+		"it's not working and there's a leak":                    "",
+		"the heater isn't on it's a leak":                        "",
+		"I'm not saying it's a leak":                             "not",
+		"we haven't got any leaks":                               "haven't",
+		"last winter a leak":                                     "last winter",
+		"we had a leak two years back":                           "years back",
+		"tuvimos un leak el año pasado":                          "ano pasado",
+		"the house is ten years old and there's a leak":          "",
 		"pues mire yo no estoy seguro de que me dieran el quote": "",
 	} {
 		quotes := listen(call.Call{Summary: said}).find([]string{"quote", "leak"})
@@ -275,6 +283,60 @@ func TestAPhrasesLastWordMatchesItsPluralAndPossessiveOnly(t *testing.T) {
 	}
 }
 
+func TestAPhraseMayLeaveWordsOpenAndTakeWordsOut(t *testing.T) {
+	for _, c := range []struct{ list, said, counts, negated string }{
+		{"call … back", "please call back", "call back", ""},
+		{"call … back", "please call my wife back", "call my wife back", ""},
+		{"call ... back", "please call my wife back", "call my wife back", ""},
+		{"call … back", "please call my dear wife back", "", ""},
+		{"call … back", "call nobody back", "", ""},
+		{"call … back", "call, then come back", "", ""},
+		{"call … back", "don't call my wife back", "", "don't"},
+		{"get … quote", "can I get three quotes", "get three quotes", ""},
+		{"… quote …", "a quote please", "quote", ""},
+		{"a … b … c", "a x x b x x c", "a x x b x x c", ""},
+		{"sign the contract|papers", "we sign the papers", "sign the papers", ""},
+		{"sign the contract | papers", "we sign the contracts", "sign the contracts", ""},
+		{"sign the contract|papers", "we sign the wall", "", ""},
+		{"quot*|price list", "a quotation list", "quotation list", ""},
+		{"pre-approved|chosen for", "you are pre approved for", "pre approved for", ""},
+		{"emergency\nnot: emergency contact", "this is an emergency", "emergency", ""},
+		{"emergency\nnot: emergency contact", "my emergency contact has changed", "", "emergency contact"},
+		{"emergency\nnot: emergency contacts", "my emergency contact has changed", "emergency", ""},
+		{"emergency\nNot: Emergency contact", "my emergency contact has changed", "", "emergency contact"},
+		{"emergency\nnot: emergency contact", "my emergency contact called about an emergency", "emergency", ""},
+		{"emergency\ncontact\nnot: my emergency", "my emergency contact", "contact", ""},
+		{"not: emergency contact", "my emergency contact", "", ""},
+		{"price\nnot: than … price", "more than the agreed price", "", "than the agreed price"},
+	} {
+		var counts, negated string
+		for _, q := range listen(call.Call{Summary: c.said}).find(strings.Split(c.list, "\n")) {
+			if q.Negated == "" {
+				counts = q.Phrase
+			} else if counts == "" {
+				negated = q.Negated
+			}
+		}
+		if counts != c.counts || negated != c.negated {
+			t.Errorf("%q in %q: got %q, negated by %q", c.list, c.said, counts, negated)
+		}
+	}
+}
+
+func TestAPhraseThatMeansTooManyIsRefused(t *testing.T) {
+	many := strings.Repeat("a|b|c ", 5)
+	for phrase, ok := range map[string]bool{"a … b … c … d": true, "a … b … c … d … e": false, many: false, "a|b|c a|b|c a|b|c": true, "…": false, "not: |": false} {
+		if problems := checkPhrases([]string{phrase}); (len(problems) == 0) != ok {
+			t.Errorf("%q: %v", phrase, problems)
+		}
+	}
+	for _, l := range DefaultPhrases() {
+		if problems := checkPhrases(l.Phrases); len(problems) > 0 {
+			t.Errorf("%s: %v", l.Name, problems)
+		}
+	}
+}
+
 func TestAListThatIsChangedIsReadAnew(t *testing.T) {
 	s := listen(call.Call{Summary: "a quote for the roof"})
 	phrases := []string{"quote"}
@@ -325,6 +387,8 @@ func FuzzListeningNeverPanics(f *testing.F) {
 func FuzzFindIsAsGoodAsLookingAtEachPlace(f *testing.F) {
 	f.Add("we need quotes for the burst pipes, and so on", "quote\nburst pipe\nneed* quot*\n*")
 	f.Add("a a a b’s Ünïcode … \xff don't", "a a\na a b\nb\nÜN*\n\xff\nan't")
+	f.Add("call my wife back at the office about the emergency contact", "call … back\ncontact|office\n… x|\nnot: emergency contact\nemergency\ncall … … wife")
+	f.Add("never call no one back", "call … back\n| |…\nnot:\nnot: …")
 	f.Fuzz(func(t *testing.T, said, list string) {
 		phrases := strings.Split(list, "\n")
 		if len(list) > 2000 || len(said) > 5000 {
@@ -334,13 +398,14 @@ func FuzzFindIsAsGoodAsLookingAtEachPlace(f *testing.F) {
 		quotes := s.find(phrases)
 		plain := 0
 		for _, p := range phrases {
-			words := wordsOf(p)
-			if len(words) == 0 {
+			slots, exempt := parse(p)
+			if len(slots) == 0 || exempt {
 				continue
 			}
-			for _, form := range forms(words[len(words)-1]) {
-				pattern := append(slices.Clone(words[:len(words)-1]), form)
-				plain += count(s, pattern)
+			for _, c := range s.clauses {
+				for at := range c.words {
+					plain += ways(c.words[at:], slots)
+				}
 			}
 		}
 		if (plain > 0) != (len(quotes) > 0) || len(quotes) > maxQuotes || len(quotes) > plain {
@@ -354,11 +419,28 @@ func FuzzFindIsAsGoodAsLookingAtEachPlace(f *testing.F) {
 	})
 }
 
-func count(s *speech, pattern []string) int {
+// ways counts how the words begin with a phrase.
+func ways(words []string, slots []slot) int {
 	n := 0
-	for _, c := range s.clauses {
-		for at := indexOf(c.words, pattern, 0); at >= 0; at = indexOf(c.words, pattern, at+1) {
-			n++
+	for _, way := range slots[0] {
+		switch {
+		case way[0] == gap:
+			for skip := 0; skip <= gapReach && skip < len(words); skip++ {
+				n += ways(words[skip:], slots[1:])
+				if negators[words[skip]] {
+					break
+				}
+			}
+		case len(slots) > 1:
+			if indexOf(words[:min(len(way), len(words))], way, 0) == 0 {
+				n += ways(words[len(way):], slots[1:])
+			}
+		default:
+			for _, form := range forms(way[len(way)-1]) {
+				if indexOf(words[:min(len(way), len(words))], append(slices.Clone(way[:len(way)-1]), form), 0) == 0 {
+					n++
+				}
+			}
 		}
 	}
 	return n

@@ -134,8 +134,11 @@ func (k ActionKind) Creates() string {
 }
 
 // PhraseList is a named list of phrases. They match whole words of the caller, without case and accents; the last word
-// of a phrase matches its plural and possessive too, and a trailing * stands for any ending of the word. Where the phone provider
-// names an intent of the call, one of Intents counts like a phrase.
+// of a phrase matches its plural and possessive too, and a trailing * stands for any ending of the word. In "sign the
+// contract|papers" one of the words with | between is said; … between words stands for up to two others, none of them a
+// negation: "call … back". The words of a phrase that begins with "not:" do not count where they are said: with "not:
+// emergency contact" the phrase "emergency" is not found in those two. Where the phone provider names an intent of the
+// call, one of Intents counts like a phrase.
 type PhraseList struct {
 	Name    string   `json:"name"`  // buying, urgent, callback, emergency, spam, …
 	Label   string   `json:"label"` // "buying words"

@@ -305,7 +305,7 @@ func trySentence(v PhrasesView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Try a sentence", Icon: "play", Foot: "A phrase counts when the caller says it, in whole words, whatever the case or accents; plurals count too. Words after “not”, “no” or “don't” do not. price* stands for any ending."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Try a sentence", Icon: "play", Foot: "A phrase counts when the caller says it, in whole words, whatever the case or accents; plurals count too. Words after “not”, “no” or “don't” do not. price* stands for any ending, contract|papers for either word, call … back for up to two words between. A phrase such as “not: emergency contact” says where words do not count."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
