@@ -18,11 +18,17 @@ type phrasebook struct {
 
 // branch is where some phrases have come to after the same words.
 type branch struct {
-	words   map[string]*branch // what follows, by the whole word
-	stems   map[string]*branch // what follows, by the word's beginning: of words with *
-	lengths []int              // of the stems, in bytes
-	gap     *branch            // what follows with a few words between
-	ends    []int              // the phrases that are complete here
+	words  map[string]*branch // what follows, by the whole word
+	stems  map[byte][]stem    // what follows, by the word's beginning: of words with *, by their first byte
+	firsts [4]uint64          // the bytes that stems has, a bit each: most words need no look
+	gap    *branch            // what follows with a few words between
+	ends   []int              // the phrases that are complete here
+}
+
+// stem is what follows words with a beginning.
+type stem struct {
+	beginning string
+	next      *branch
 }
 
 // How phrases are written beside their words.
@@ -140,21 +146,33 @@ func (b *branch) follow(word string) *branch {
 		}
 		return b.gap
 	}
-	to := &b.words
-	if stem, open := strings.CutSuffix(word, "*"); open {
-		word, to = stem, &b.stems
-		if !slices.Contains(b.lengths, len(stem)) {
-			b.lengths = append(b.lengths, len(stem))
-		}
+	if beginning, open := strings.CutSuffix(word, "*"); open {
+		return b.followStem(beginning)
 	}
-	if *to == nil {
-		*to = map[string]*branch{}
+	if b.words == nil {
+		b.words = map[string]*branch{}
 	}
-	next := (*to)[word]
+	next := b.words[word]
 	if next == nil {
 		next = &branch{}
-		(*to)[word] = next
+		b.words[word] = next
 	}
+	return next
+}
+
+func (b *branch) followStem(beginning string) *branch {
+	first := beginning[0]
+	for _, s := range b.stems[first] {
+		if s.beginning == beginning {
+			return s.next
+		}
+	}
+	if b.stems == nil {
+		b.stems = map[byte][]stem{}
+	}
+	next := &branch{}
+	b.stems[first] = append(b.stems[first], stem{beginning, next})
+	b.firsts[first/64] |= 1 << (first % 64)
 	return next
 }
 
@@ -178,12 +196,13 @@ func (b *branch) walk(words []string, at int, found func(phrase, end int)) {
 	if next := b.words[words[at]]; next != nil {
 		next.walk(words, at+1, found)
 	}
-	for _, n := range b.lengths {
-		if n > len(words[at]) {
-			continue
-		}
-		if next := b.stems[words[at][:n]]; next != nil {
-			next.walk(words, at+1, found)
+	first := words[at][0]
+	if b.firsts[first/64]&(1<<(first%64)) == 0 {
+		return
+	}
+	for _, s := range b.stems[first] {
+		if strings.HasPrefix(words[at], s.beginning) {
+			s.next.walk(words, at+1, found)
 		}
 	}
 }

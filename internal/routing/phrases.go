@@ -204,11 +204,11 @@ type finding struct {
 	seen            map[place]bool
 	hits            []hit // of the clause at hand
 	where           map[int]int
-	exempt          []span // by word of the clause at hand: the words that do not count; none where they do
+	exempt          []stretch // by word of the clause at hand: the words that do not count; none where they do
 }
 
-// span is a run of words, from at to end.
-type span struct{ at, end int }
+// stretch is a run of words, from at to end.
+type stretch struct{ at, end int }
 
 // hit is a phrase in a clause: its words from at to end.
 type hit struct {
@@ -265,7 +265,7 @@ func (f *finding) exemptIn(b *phrasebook, c *clause) {
 	for at := range c.words {
 		b.except.walk(c.words, at, func(_, end int) {
 			for i := at; i < end; i++ {
-				f.exempt[i] = span{at, end}
+				f.exempt[i] = stretch{at, end}
 			}
 		})
 	}
