@@ -42,6 +42,7 @@ func TestAdviceNamesWhatNeverHappens(t *testing.T) {
 		"the same intent twice":                {when: all(is(FieldIntent, "buying"), is(FieldIntent, "spam", "Buying"))},
 		"says and does not":                    {when: all(says("quote"), none(says("price", "quote"))), want: "exclude each other"},
 		"says of the list and none of it":      {when: all(list, none(list)), want: "exclude each other"},
+		"says what the list takes out":         {when: all(says("estimate"), none(list))},
 		"may say one and not the other":        {when: all(says("quote", "price"), none(says("quote")))},
 		"more calls within fewer days":         {when: all(Condition{Field: FieldRepeat, Op: AtLeast, Number: 3, Days: 7}, Condition{Field: FieldRepeat, Op: AtMost, Number: 2, Days: 30}), want: "exclude each other"},
 		"fewer calls within fewer days":        {when: all(Condition{Field: FieldRepeat, Op: AtMost, Number: 2, Days: 7}, Condition{Field: FieldRepeat, Op: AtLeast, Number: 3, Days: 30})},
@@ -149,7 +150,7 @@ func (d dice) condition(depth int) Condition {
 }
 
 func (d dice) set() Set {
-	s := Set{Phrases: []PhraseList{{Name: "a", Label: "a", Phrases: []string{"quote"}}, {Name: "b", Label: "b", Phrases: []string{"price"}, Intents: []string{"buying"}}, {Name: "none", Label: "none"}}}
+	s := Set{Phrases: []PhraseList{{Name: "a", Label: "a", Phrases: []string{"quote"}}, {Name: "b", Label: "b", Phrases: []string{"price", "not: the price"}, Intents: []string{"buying"}}, {Name: "none", Label: "none"}}}
 	for i := range 1 + d.IntN(5) {
 		then := []Outcome{{Do: LogCall, On: "deal"}, {Do: AddTags, On: "deal", Tags: []string{"Hot"}}, {Do: MoveStage, Stage: NextStage}}
 		if d.IntN(2) == 0 {

@@ -284,16 +284,26 @@ func (a *analysis) wordsExclude(literals []literal) bool {
 	return false
 }
 
-// within reports whether whoever says one of the first's phrases says one of the second's.
+// within reports whether whoever says one of the first's phrases says one of the second's. The second may take words out
+// that count for the first: then nobody knows.
 func (a *analysis) within(few, many Condition) bool {
 	for _, l := range few.Lists {
 		if !slices.Contains(many.Lists, l) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(few.Values, func(v string) bool {
-		return !slices.Contains(many.Values, v) && !slices.ContainsFunc(many.Lists, func(l string) bool { return slices.Contains(a.lists[l].Phrases, v) })
-	})
+	if slices.ContainsFunc(few.Values, func(v string) bool { return !a.listensFor(many, v) }) {
+		return false
+	}
+	takesMoreOut := func(p string) bool { _, exempt := parse(p); return exempt && !a.listensFor(few, p) }
+	return !slices.ContainsFunc(many.Values, takesMoreOut) &&
+		!slices.ContainsFunc(many.Lists, func(l string) bool { return slices.ContainsFunc(a.lists[l].Phrases, takesMoreOut) })
+}
+
+// listensFor reports whether a phrase is one of a condition's.
+func (a *analysis) listensFor(c Condition, phrase string) bool {
+	return slices.Contains(c.Values, phrase) ||
+		slices.ContainsFunc(c.Lists, func(l string) bool { return slices.Contains(a.lists[l].Phrases, phrase) })
 }
 
 func keysOf(m map[string]bool) []string {
