@@ -123,8 +123,8 @@ func TestPhrasesAreAddedAndRemovedOneByOne(t *testing.T) {
 	owner := servertest.New(t).Owner("ann@acme.test")
 	list := func() routing.PhraseList { return draftRules(t, owner).Lists()["urgent"] }
 	before := list()
-	press(t, owner, "/rules/phrases/urgent", "act", "add", "new", "right now, Urgent, drop everything")
-	if got := list().Phrases; len(got) != len(before.Phrases)+2 || !slices.Contains(got, "right now") || !slices.Contains(got, "drop everything") {
+	press(t, owner, "/rules/phrases/urgent", "act", "add", "new", "right now, Urgent, stop the presses")
+	if got := list().Phrases; len(got) != len(before.Phrases)+2 || !slices.Contains(got, "right now") || !slices.Contains(got, "stop the presses") {
 		t.Errorf("%q", got)
 	}
 	p := press(t, owner, "/rules/phrases/urgent", "drop", "asap")
