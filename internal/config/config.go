@@ -103,12 +103,16 @@ func (s Set) sound() error {
 	for _, r := range s.Rules.Rules {
 		names[r.ID] = r.Name
 	}
+	const told = 10 // of what may be thousands
 	var sentences []string
-	for _, p := range problems {
+	for _, p := range problems[:min(told, len(problems))] {
 		if name := names[p.Rule]; name != "" && len(problems) > 1 {
 			p.Sentence = "“" + name + "”: " + p.Sentence
 		}
 		sentences = append(sentences, p.Sentence)
+	}
+	if more := len(problems) - told; more > 0 {
+		sentences = append(sentences, fmt.Sprintf("And %d more.", more))
 	}
 	return fault.Wrap(fault.Invalid, &Unsound{problems}, strings.Join(sentences, " "))
 }
