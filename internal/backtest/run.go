@@ -101,9 +101,9 @@ func unread(live, draft mapping.Set) (fields []string) {
 	return fields
 }
 
-// readAhead reads pages of calls, one ahead of who takes them.
+// readAhead reads pages of calls, up to two ahead of who takes them.
 func readAhead(ctx context.Context, db *postgres.DB, t tenant.ID, since time.Time, most int) (<-chan []delivery.PastCall, <-chan error) {
-	pages, failed := make(chan []delivery.PastCall), make(chan error, 1)
+	pages, failed := make(chan []delivery.PastCall, 1), make(chan error, 1)
 	go func() {
 		defer close(pages)
 		defer close(failed)
