@@ -137,16 +137,16 @@ func newProblems(before, after []mapping.Problem) []mapping.Problem {
 
 // content is of a draft what Zoho gets to see.
 type content struct {
-	module, action, record, find string
-	quiet                        bool
-	fields                       map[string]any // lookups of records that the call makes first are mapping.Reference
+	module, action, record, find, step string
+	quiet                              bool
+	fields                             map[string]any // lookups of records that the call makes first are mapping.Reference
 }
 
 // contentOf gives the drafts' contents by slot.
 func contentOf(drafts []mapping.Draft) map[string]content {
 	out := make(map[string]content, len(drafts))
 	for _, d := range drafts {
-		c := content{module: d.Module, action: d.Action, record: d.RecordID, find: d.Find, quiet: d.Quiet, fields: d.Fields}
+		c := content{module: d.Module, action: d.Action, record: d.RecordID, find: d.Find, step: d.Transition, quiet: d.Quiet, fields: d.Fields}
 		if len(d.Needs) > 0 {
 			c.fields = maps.Clone(d.Fields)
 			for _, n := range d.Needs {
@@ -240,6 +240,9 @@ func differing(was, is content, old, now map[string]shown) []FieldChange {
 	both := was.module != "" && is.module != ""
 	if both && was.record != is.record {
 		out = append(out, FieldChange{Field: "id", Label: "Record", Old: was.record, New: is.record})
+	}
+	if was.step != is.step {
+		out = append(out, FieldChange{Field: mapping.StepField, Label: "Blueprint step", Old: was.step, New: is.step})
 	}
 	if both && was.quiet != is.quiet {
 		runs := map[bool]string{false: "run", true: "do not run"}

@@ -109,4 +109,22 @@ func TestACallIsComparedByWhatHappensInZoho(t *testing.T) {
 			t.Errorf("%+v", c.Records)
 		}
 	})
+	t.Run("a Blueprint step of another name", func(t *testing.T) {
+		f := known
+		f.Match.OpenDeals = []identity.Deal{{ID: "7", Name: "Seats", Stage: "Qualification"}}
+		step := func(name string) config.Set {
+			return edited(func(set *config.Set) {
+				set.Rules.Rules[2].Then = []routing.Outcome{{Do: routing.LogCall, On: "deal"}, {Do: routing.BlueprintStep, On: "deal", Transition: name}}
+			})
+		}
+		c := backtest.Compare(step("Qualify"), step("Needs analysis"), f, nil)
+		if len(c.Records) != 1 || c.Records[0].What != backtest.Changed || len(c.Records[0].Fields) != 1 ||
+			c.Records[0].Fields[0] != (backtest.FieldChange{Field: mapping.StepField, Label: "Blueprint step", Old: "Qualify", New: "Needs analysis"}) {
+			t.Errorf("%+v", c.Records)
+		}
+		c = backtest.Compare(config.Defaults(), step("Qualify"), f, nil)
+		if len(c.Records) != 1 || c.Records[0].What != backtest.Added || c.Records[0].Fields[0].New != "Qualify" || c.Draft.Credits-c.Live.Credits != 3 {
+			t.Errorf("%+v, credits %d → %d", c.Records, c.Live.Credits, c.Draft.Credits)
+		}
+	})
 }

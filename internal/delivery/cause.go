@@ -113,7 +113,7 @@ func causeOfRefusal(e *zoho.Error, module, slot string, md zoho.Metadata) *Cause
 	case zoho.Permission, zoho.Unsupported, zoho.Scope:
 		c.Link = "/zoho"
 	}
-	if slot == routing.SlotStage {
+	if slot == routing.SlotStage || slot == routing.SlotLeadStep || slot == routing.SlotDealStep {
 		c.Link = "/rules"
 		if e.Code == causeBlueprint && e.Field != "" {
 			c.Link = mappingLink(module, e.Field)

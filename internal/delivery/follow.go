@@ -76,7 +76,7 @@ func (r *run) follow(d *delivery) (moved bool, err error) {
 
 // leadOf is the Lead that a draft hangs on, empty for none.
 func (r *run) leadOf(draft mapping.Draft) string {
-	if draft.Slot == routing.SlotLead {
+	if draft.Slot == routing.SlotLead || draft.Transition != "" {
 		return "" // the Lead's own
 	}
 	made := r.ids()[routing.SlotLead]

@@ -8,9 +8,9 @@ import (
 type Foreseen struct {
 	// Credits is how many of Zoho's API credits the writes cost: one for each record that is made, one for a change of a
 	// record whose state is known, one more where the record is read or looked for first. It is an estimate: look-ups of
-	// the caller, news that comes late, repeats after a fault and a Blueprint's transition come on top, records that are
-	// made together with those of other calls cost less, and what stands in Zoho already is not written. A record that
-	// the call stops at, and what comes after it, costs nothing.
+	// the caller, news that comes late, repeats after a fault and the Blueprint that a stage moves through come on top,
+	// records that are made together with those of other calls cost less, and what stands in Zoho already is not written.
+	// A record that the call stops at, and what comes after it, costs nothing.
 	Credits int
 	Refused *mapping.Problem // what sets the call aside before anything more of it is written; nil: nothing
 }
@@ -31,6 +31,8 @@ func Foresee(drafts []mapping.Draft, problems []mapping.Problem) Foreseen {
 // creditsOf is how many requests write a draft when nothing goes wrong.
 func creditsOf(d mapping.Draft) int {
 	switch {
+	case d.Transition != "":
+		return 3 // looked at first, and its Blueprint
 	case d.Find != "", d.Action == mapping.Update && d.Since == "":
 		return 2 // looked at first
 	}

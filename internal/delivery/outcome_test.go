@@ -152,7 +152,7 @@ func TestWhatHangsOnALeadFollowsItsConversion(t *testing.T) { // Z11 for each ki
 	t.Parallel()
 	w := newWorld(t)
 	w.start(w.worker())
-	then := []routing.Outcome{{Do: routing.LogCall, On: "lead"}, {Do: routing.AddTask, Subject: "Call back"}, {Do: routing.AddTags, Tags: []string{"Hot"}}}
+	then := []routing.Outcome{{Do: routing.LogCall, On: "lead"}, {Do: routing.AddTask, Subject: "Call back"}, {Do: routing.AddTags, Tags: []string{"Hot"}}, {Do: routing.BlueprintStep, On: "lead", Transition: "Contacted"}}
 	for _, c := range [][2]string{{"Calls", "none"}, {"Calls", "after"}, {"Notes", "none"}, {"Notes", "after"}, {"Tasks", "none"}, {"Tasks", "after"}, {"Leads", "none"}, {"Leads", "after"}} {
 		stuck, effect := c[0], c[1]
 		t.Run(stuck+", written "+effect, func(t *testing.T) {
@@ -184,6 +184,9 @@ func TestWhatHangsOnALeadFollowsItsConversion(t *testing.T) { // Z11 for each ki
 			}
 			if tags := fmt.Sprint(s.records("Contacts")[0]["Tag"]); !strings.Contains(tags, "Hot") {
 				t.Errorf("the Contact's tags are %s", tags)
+			}
+			if step := s.slot(id, routing.SlotLeadStep); step.State != delivery.Skipped && !strings.Contains(step.Left, "was converted") {
+				t.Errorf("the step of the Lead that is none any more: %+v", step)
 			}
 		})
 	}

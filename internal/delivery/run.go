@@ -146,6 +146,9 @@ func (r *run) load() (fresh bool, err error) {
 	return !known || j.status == Received && !slices.ContainsFunc(r.deliveries, begun), nil
 }
 
+// moves reports whether d moves a record on, which is read first each time.
+func (d *delivery) moves() bool { return d.slot == routing.SlotStage || d.draft.Transition != "" }
+
 // begun reports whether something of the delivery may be in Zoho.
 func (d *delivery) begun() bool { return d.state == Done || d.state == Sending || d.state == Unknown }
 
@@ -465,7 +468,7 @@ func (r *run) write(d *delivery) (end, bool) {
 			if sendAgain, e, ended := r.settle(d); !sendAgain {
 				return e, ended
 			}
-		case d.slot != routing.SlotStage:
+		case !d.moves():
 			d.draft.Since = "" // it may have landed: looked at before it is done again
 		}
 	}
@@ -488,6 +491,8 @@ func (r *run) send(d *delivery) error {
 	switch {
 	case d.slot == routing.SlotStage:
 		return r.moveStage(d)
+	case d.draft.Transition != "":
+		return r.takeStep(d)
 	case d.draft.Action == mapping.Update:
 		return r.update(d, ids)
 	case r.resumed: // what it hangs on was found some time ago

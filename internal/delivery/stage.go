@@ -25,15 +25,10 @@ func (r *run) moveStage(d *delivery) error {
 	to, _ := d.draft.Fields["Stage"].(string)
 	blueprint, tried := false, d.draft.Since
 	for range rounds {
-		r.asking(purposeLookUp, d.id)
-		deal, found, err := r.api.Get(r.l.ctx, d.draft.Module, d.draft.RecordID, nil)
-		switch {
-		case err != nil:
+		deal, err := r.read(d)
+		if err != nil {
 			return err
-		case !found:
-			return &zoho.Error{Class: zoho.Gone, Message: "the Deal is no longer there"}
 		}
-		d.zohoID, d.draft.Since, d.draft.Left = d.draft.RecordID, deal.Text(modifiedTime), ""
 		stage := deal.Text("Stage")
 		if strings.EqualFold(stage, to) {
 			return nil
@@ -61,7 +56,7 @@ func (r *run) moveStage(d *delivery) error {
 		switch {
 		case err == nil:
 			return nil
-		case isCode(err, "RECORD_NOT_IN_PROCESS"):
+		case isCode(err, notInProcess):
 			blueprint = false // it has left the Blueprint since
 		case isAlreadyModified(err), isStaleTransition(err):
 		default:
@@ -73,6 +68,20 @@ func (r *run) moveStage(d *delivery) error {
 
 // modifiedTime is the field that says when a record was last changed.
 const modifiedTime = "Modified_Time"
+
+// read reads the record that d moves, and keeps when it was last changed.
+func (r *run) read(d *delivery) (zoho.Record, error) {
+	r.asking(purposeLookUp, d.id)
+	rec, found, err := r.api.Get(r.l.ctx, d.draft.Module, d.draft.RecordID, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, &zoho.Error{Class: zoho.Gone, Message: "the record is no longer there"}
+	}
+	d.zohoID, d.draft.Since, d.draft.Left = d.draft.RecordID, rec.Text(modifiedTime), ""
+	return rec, nil
+}
 
 func inPipelines(pipelines []zoho.Pipeline, stage string) bool {
 	return slices.ContainsFunc(pipelines, func(p zoho.Pipeline) bool {
@@ -91,16 +100,21 @@ func (r *run) transit(d *delivery, deal zoho.Record, to string) error {
 	if at < 0 {
 		return noTransition(b, deal.Text("Stage"), to)
 	}
-	t := b.Transitions[at]
+	return r.pass(d, deal, b.Transitions[at], "it moves to "+to)
+}
+
+// pass takes a record through a transition of its Blueprint, with the fields that the transition asks for. Aim says in
+// words what comes of it.
+func (r *run) pass(d *delivery, rec zoho.Record, t zoho.Transition, aim string) error {
 	var wanted []string
 	for _, f := range t.Fields {
 		if f.Mandatory {
 			wanted = append(wanted, f.APIName)
 		}
 	}
-	values, missing := mapping.Wanted(r.config.Mappings, r.decided.facts, r.set.metadata, d.draft.Module, wanted, deal)
+	values, missing := mapping.Wanted(r.config.Mappings, r.decided.facts, r.set.metadata, d.draft.Module, wanted, rec)
 	if len(missing) > 0 {
-		return asksFor(t, missing, fmt.Sprintf("The Deal's Blueprint asks for %s before it moves to %s", listed(labelsOf(t, missing)), to))
+		return asksFor(d.draft.Module, missing, fmt.Sprintf("The %s's Blueprint asks for %s before %s", noun(d.draft.Module), listed(labelsOf(t, missing)), aim))
 	}
 	for _, name := range wanted {
 		if _, there := d.draft.Fields[name]; !there {
@@ -112,36 +126,43 @@ func (r *run) transit(d *delivery, deal zoho.Record, to string) error {
 		return err
 	}
 	r.asking(purposeWrite, d.id)
-	moved, err := r.api.Transit(r.l.ctx, d.draft.Module, deal.ID(), t.ID, values)
+	moved, err := r.api.Transit(r.l.ctx, d.draft.Module, rec.ID(), t.ID, values)
 	if err != nil || moved {
 		return err
 	}
-	return asksFor(t, wanted, fmt.Sprintf("Zoho kept the values but did not move the Deal to %s: its Blueprint wants more than %s", to, listed(labelsOf(t, wanted))))
+	return asksFor(d.draft.Module, wanted, fmt.Sprintf("Zoho kept the values but did not move the %s: its Blueprint wants more than %s before %s", noun(d.draft.Module), listed(labelsOf(t, wanted)), aim))
 }
 
-func asksFor(t zoho.Transition, fields []string, sentence string) error {
+func asksFor(module string, fields []string, sentence string) error {
 	first := ""
 	if len(fields) > 0 {
 		first = fields[0]
 	}
 	return &zoho.Error{Class: zoho.RecordState, Code: causeBlueprint, Field: first,
-		Message: sentence + ". Give it a value in the mapping of Deals, or move the Deal in Zoho, then replay."}
+		Message: fmt.Sprintf("%s. Give it a value in the mapping of %s, or move the %s in Zoho, then replay.", sentence, module, noun(module))}
 }
 
 func noTransition(b zoho.Blueprint, from, to string) error {
+	return &zoho.Error{Class: zoho.RecordState, Code: causeBlueprint,
+		Message: fmt.Sprintf("The Deal's Blueprint does not lead from %s to %s: it offers %s. Move the Deal in Zoho, or choose another stage in the rule, then replay.", from, to, offersOf(b, func(t zoho.Transition) string { return t.To }))}
+}
+
+// offersOf says what a Blueprint offers just now.
+func offersOf(b zoho.Blueprint, name func(zoho.Transition) string) string {
 	var ways []string
 	for _, t := range b.Transitions {
 		if t.Open {
-			ways = append(ways, t.To)
+			ways = append(ways, name(t))
 		}
 	}
-	offers := "no way on"
-	if len(ways) > 0 {
-		offers = "only " + listed(ways)
+	if len(ways) == 0 {
+		return "no way on"
 	}
-	return &zoho.Error{Class: zoho.RecordState, Code: causeBlueprint,
-		Message: fmt.Sprintf("The Deal's Blueprint does not lead from %s to %s: it offers %s. Move the Deal in Zoho, or choose another stage in the rule, then replay.", from, to, offers)}
+	return "only " + listed(ways)
 }
+
+// noun names a module's record: Deal.
+func noun(module string) string { return strings.TrimSuffix(module, "s") }
 
 func labelsOf(t zoho.Transition, names []string) []string {
 	labels := make([]string, len(names))
@@ -176,9 +197,16 @@ func isStaleTransition(err error) bool {
 func (r *run) outcome() string {
 	outcome := r.decided.decision.Outcome
 	for _, d := range r.deliveries {
-		if d.slot == routing.SlotStage && d.state == Done && d.draft.Left != "" {
+		if d.state != Done || d.draft.Left == "" {
+			continue
+		}
+		switch {
+		case d.slot == routing.SlotStage:
 			stage, _ := d.draft.Fields["Stage"].(string)
 			outcome = strings.Replace(outcome, "stage moved to "+stage, "stage left", 1)
+		case d.draft.Transition != "":
+			step := routing.Step(d.draft.Transition, d.draft.Module)
+			outcome = strings.Replace(outcome, step+" taken", step+" not taken", 1)
 		}
 	}
 	return outcome

@@ -64,6 +64,7 @@ type StoryDelivery struct {
 	Cut, Empty, Notes    []string
 	Version              int    // of the configuration whose mapping filled it
 	Left                 string // why nothing was changed in the end
+	Transition           string // the step of the record's Blueprint that is taken; empty for none
 	IntentAt, DoneAt     time.Time
 }
 
@@ -177,7 +178,7 @@ func (s *Story) readDeliveries(ctx context.Context, tx pgx.Tx, keys *seal.Keys, 
 		s.Deliveries = append(s.Deliveries, StoryDelivery{
 			Slot: d.slot, Module: d.draft.Module, Action: d.draft.Action, Revision: d.revision, State: d.state, Ref: d.ref,
 			ZohoID: d.zohoID, Cause: d.cause, Fields: d.draft.Fields, Keys: d.draft.Keys, Cut: d.draft.Cut, Empty: d.draft.Empty,
-			Notes: d.draft.Notes, Version: d.version, Left: d.draft.Left, IntentAt: d.intent, DoneAt: d.doneAt,
+			Notes: d.draft.Notes, Version: d.version, Left: d.draft.Left, Transition: d.draft.Transition, IntentAt: d.intent, DoneAt: d.doneAt,
 		})
 	}
 	return nil

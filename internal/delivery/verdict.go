@@ -159,7 +159,7 @@ func (r *run) rest(h *hold, d *delivery) end {
 }
 
 func (r *run) leaveOpen(s step, h *hold, d *delivery) end {
-	if d != nil {
+	if d != nil && !d.stepTried() {
 		d.to(Planned) // nothing was written, or writing it again does no harm
 	}
 	if d := r.next(); d != nil && d.state == Unknown {

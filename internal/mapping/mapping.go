@@ -61,6 +61,8 @@ type Draft struct {
 	Find     string         `json:"find,omitempty"`  // Create: a record that has the same value in this field is taken instead
 	Quiet    bool           `json:"quiet,omitempty"` // Zoho's own workflows do not run
 
+	Transition string `json:"transition,omitempty"` // Update by a step of the record's Blueprint, by its name; which fields that fills is known when it is taken
+
 	// Of an Update: the record as it stood when the draft was made, so that what somebody changes meanwhile is seen.
 	Was   map[string]any  `json:"was,omitempty"`   // the fields' values; a field that is missing was empty
 	Since string          `json:"since,omitempty"` // its Modified_Time; empty: read it again before it is changed

@@ -37,6 +37,9 @@ type PreviewField struct {
 	Blocks  bool // without mending it the record cannot be written
 }
 
+// StepField stands in a preview for the step that a record's Blueprint takes; it is no field of Zoho's.
+const StepField = "$transition"
+
 // Is reports whether a fate befell the field.
 func (f PreviewField) Is(fate Fate) bool {
 	return slices.ContainsFunc(f.Fates, func(t Told) bool { return t.Fate == fate })
@@ -164,6 +167,10 @@ func (r *renderer) preview(d Draft, problems []Problem) Preview {
 			p.Fields = append(p.Fields, PreviewField{Field: n.Field, Label: labelOf(md, n.Field), Sent: true, Shown: "the " + r.made(n.Slot) + " of this call",
 				Fates: []Told{{ByHookline, "Hookline sets it, as soon as that record is there."}}})
 		}
+	}
+	if d.Transition != "" {
+		p.Fields = append(p.Fields, PreviewField{Field: StepField, Label: "Blueprint step", Sent: true, Shown: d.Transition,
+			Fates: []Told{{ByRule, "The rule takes it, if Zoho offers it then."}}})
 	}
 	p.mark(d.Marker, md)
 	for _, problem := range problems {

@@ -253,6 +253,11 @@ func TestThePreviewSaysWhatBecameOfEachValue(t *testing.T) {
 	if start := fields("Calls")["Call_Start_Time"]; start.Shown != "Monday, 2 March 2026, 17:04:05" {
 		t.Errorf("%+v", start)
 	}
+	steps := mapping.Previews(set, routing.Decision{Actions: []routing.Action{{Slot: routing.SlotLeadStep, Kind: routing.BlueprintStep, Transition: "Contacted",
+		About: &routing.Target{Module: "Leads", ID: "5725767000000400001"}}}}, routing.Facts{}, md)
+	if len(steps) != 1 || len(steps[0].Fields) != 1 || steps[0].Fields[0].Shown != "Contacted" || !steps[0].Fields[0].Is(mapping.ByRule) || steps[0].Draft.RecordID != "5725767000000400001" {
+		t.Errorf("a Blueprint step: %+v", steps)
+	}
 	set.Modules["Leads"] = set.Modules["Leads"][1:]
 	if name := fields("Leads")["Last_Name"]; !name.Is(mapping.Missing) || !name.Blocks {
 		t.Errorf("a required field without a row: %+v", name)

@@ -105,6 +105,10 @@ func (r *renderer) action(a routing.Action) ([]Draft, []Problem) {
 		d := changeOf(a, "Deals")
 		d.put("Stage", a.Stage)
 		return one(d, nil)
+	case routing.BlueprintStep:
+		d := changeOf(a, a.About.Module)
+		d.Transition = a.Transition
+		return one(d, nil)
 	}
 	r.spilt = ""
 	drafts, problems := one(r.create(a.Slot, "Calls", about))

@@ -238,14 +238,29 @@ func (a *analysis) idle(r Rule, cases [][]literal, say func(AdviceKind, ActionKi
 			say(Idle, o.Do, "This rule never makes a Deal: a Deal is linked to a Contact, and whoever the rule fits is none.")
 		case o.Do == MoveStage && !open:
 			say(Idle, o.Do, "This rule never moves a stage: whoever it fits has no open Deal.")
-		case o.Do == MoveStage && o.If != nil:
-			if when, ok := a.cases(*o.If, false); ok {
-				if together, ok := a.both(cases, when); ok && len(together) == 0 {
-					say(Idle, o.Do, "This rule never moves a stage: what that needs is excluded by the rule's conditions.")
-				}
-			}
+		case o.Do == MoveStage && a.never(o.If, cases):
+			say(Idle, o.Do, "This rule never moves a stage: what that needs is excluded by the rule's conditions.")
+		case o.Do == BlueprintStep && o.On == "deal" && !open:
+			say(Idle, o.Do, "This rule never takes the Blueprint step: whoever it fits has no open Deal.")
+		case o.Do == BlueprintStep && o.On == "lead" && !caller("lead"):
+			say(Idle, o.Do, "This rule never takes the Blueprint step: whoever it fits is no Lead that is in Zoho already.")
+		case o.Do == BlueprintStep && a.never(o.If, cases):
+			say(Idle, o.Do, "This rule never takes the Blueprint step: what that needs is excluded by the rule's conditions.")
 		case o.Do == AddTags && o.On == "deal" && !open && !makesDeal:
 			say(Idle, o.Do, "This rule never tags a Deal: whoever it fits has none.")
 		}
 	}
+}
+
+// never reports whether what an outcome needs holds in none of the cases.
+func (a *analysis) never(needs *Condition, cases [][]literal) bool {
+	if needs == nil {
+		return false
+	}
+	when, ok := a.cases(*needs, false)
+	if !ok {
+		return false
+	}
+	together, ok := a.both(cases, when)
+	return ok && len(together) == 0
 }

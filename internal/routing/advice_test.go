@@ -61,6 +61,10 @@ func TestAdviceNamesWhatNeverHappens(t *testing.T) {
 		"a stage without a Deal":               {when: num(FieldOpenDeals, AtMost, 0), then: []Outcome{{Do: MoveStage, Stage: NextStage}}, want: "never moves a stage"},
 		"a stage for what is excluded":         {when: none(list), then: []Outcome{{Do: MoveStage, Stage: NextStage, If: &list}}, want: "never moves a stage"},
 		"a stage where a Deal may be":          {when: is(FieldCaller, "contact"), then: []Outcome{{Do: MoveStage, Stage: NextStage}}},
+		"a step of a Lead that is new":         {when: is(FieldCaller, "new"), then: []Outcome{{Do: BlueprintStep, On: "lead", Transition: "a"}}, want: "is no Lead that is in Zoho"},
+		"a step of a Lead":                     {when: is(FieldCaller, "lead", "new"), then: []Outcome{{Do: BlueprintStep, On: "lead", Transition: "a"}}},
+		"a step without a Deal":                {when: is(FieldCaller, "lead"), then: []Outcome{{Do: BlueprintStep, On: "deal", Transition: "a"}}, want: "has no open Deal"},
+		"a step for what is excluded":          {when: none(list), then: []Outcome{{Do: BlueprintStep, On: "deal", Transition: "a", If: &list}}, want: "never takes the Blueprint step: what that needs"},
 		"a tag without a Deal":                 {when: is(FieldCaller, "new"), then: []Outcome{{Do: AddTags, On: "deal", Tags: []string{"a"}}}, want: "never tags a Deal"},
 		"a tag of the Deal that the rule made": {when: num(FieldOpenDeals, AtMost, 0), then: []Outcome{{Do: CreateDeal}, {Do: AddTags, On: "deal", Tags: []string{"a"}}}},
 	} {
@@ -156,6 +160,11 @@ func (d dice) set() Set {
 		if d.IntN(2) == 0 {
 			then = slices.Insert(then, 0, Outcome{Do: []ActionKind{CreateLead, CreateDeal}[d.IntN(2)]})
 		}
+		if d.IntN(3) == 0 {
+			when := d.condition(1)
+			then[len(then)-1].If = &when
+		}
+		then = append(then, Outcome{Do: BlueprintStep, On: []string{"lead", "deal"}[d.IntN(2)], Transition: "a"})
 		if d.IntN(3) == 0 {
 			when := d.condition(1)
 			then[len(then)-1].If = &when

@@ -249,10 +249,9 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 			if o.Stage == "" || len(o.Stage) > maxText {
 				out = append(out, "Choose the stage that the Deal moves to.")
 			}
-			if o.If != nil {
-				nodes := 0
-				out = append(out, checkCondition(*o.If, lists, 1, &nodes)...)
-			}
+			out = append(out, checkIf(o, lists)...)
+		case BlueprintStep:
+			out = append(out, checkStep(o, lists)...)
 		default:
 			out = append(out, fmt.Sprintf("A rule cannot do %q.", o.Do))
 		}
@@ -269,6 +268,28 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 		out = append(out, "A rule that hands the call to a person does nothing else.")
 	}
 	return out
+}
+
+func checkIf(o Outcome, lists map[string]PhraseList) []string {
+	if o.If == nil {
+		return nil
+	}
+	nodes := 0
+	return checkCondition(*o.If, lists, 1, &nodes)
+}
+
+func checkStep(o Outcome, lists map[string]PhraseList) []string {
+	var out []string
+	if o.On != "lead" && o.On != "deal" {
+		out = append(out, "A Blueprint step is taken of the lead or of the deal.")
+	}
+	if strings.TrimSpace(o.Transition) == "" || len([]rune(o.Transition)) > maxText {
+		out = append(out, fmt.Sprintf("Name in at most %d characters the Blueprint step, as its button is named in Zoho.", maxText))
+	}
+	if o.Quiet {
+		out = append(out, "What Zoho has set up for a Blueprint step always runs: it cannot be kept quiet.")
+	}
+	return append(out, checkIf(o, lists)...)
 }
 
 // checkWith looks at values of a record's own. Whether the field takes them is asked where the fields are known.

@@ -23,6 +23,9 @@ const (
 	SlotStage   = "deal.stage"
 	SlotAccount = "account"
 	SlotTags    = "tags"
+
+	SlotLeadStep = "blueprint.lead"
+	SlotDealStep = "blueprint.deal"
 )
 
 // SlotTask names the Task that a rule adds as its n-th.
@@ -131,6 +134,8 @@ func (p *plan) do(o Outcome) {
 		p.logCall(o)
 	case MoveStage:
 		p.moveStage(o)
+	case BlueprintStep:
+		p.takeStep(o)
 	case AddTask:
 		p.addTask(o)
 	case AddTags:
@@ -145,7 +150,7 @@ func (p *plan) setOwner(outcomes []Outcome) {
 			continue
 		}
 		for i := range p.d.Actions {
-			if a := &p.d.Actions[i]; a.Kind != MoveStage && a.Kind != AddTags {
+			if a := &p.d.Actions[i]; a.Kind.Creates() != "" {
 				a.Owner = o.Owner
 			}
 		}
@@ -307,12 +312,46 @@ func (p *plan) deal() *Target {
 	return &Target{Module: "Deals", ID: deals[0].ID, Name: deals[0].Name}
 }
 
+// applies reports whether what an outcome needs beside the rule's conditions holds, and notes what it lacks.
+func (p *plan) applies(o Outcome, idle string) bool {
+	if o.If == nil {
+		return true
+	}
+	k := p.e.check(*o.If)
+	if !k.Pass {
+		p.note("%s: %s.", idle, lackSentence(*o.If, k, p.e.phrases))
+	}
+	return k.Pass
+}
+
+// takeStep takes a step of a record that was in Zoho before the call. Whether its Blueprint offers the step is known
+// when it is taken.
+func (p *plan) takeStep(o Outcome) {
+	name := strings.TrimSpace(o.Transition)
+	idle := fmt.Sprintf("The Blueprint step “%s” was not taken", name)
+	if !p.applies(o, idle) {
+		return
+	}
+	m := p.e.facts.Match
+	a := Action{Slot: SlotLeadStep, Kind: BlueprintStep, Transition: name}
+	switch {
+	case o.On == "deal" && len(m.OpenDeals) == 0:
+		p.note("%s: the caller has no open Deal.", idle)
+		return
+	case o.On == "deal":
+		a.Slot, a.About = SlotDealStep, &Target{Module: "Deals", ID: m.OpenDeals[0].ID, Name: m.OpenDeals[0].Name}
+	case m.Contact != nil || m.Lead == nil:
+		p.note("%s: the caller was no Lead in Zoho before this call.", idle)
+		return
+	default:
+		a.About = &Target{Module: "Leads", ID: m.Lead.ID, Name: m.Lead.Name}
+	}
+	p.d.Actions = append(p.d.Actions, a)
+}
+
 func (p *plan) moveStage(o Outcome) {
-	if o.If != nil {
-		if k := p.e.check(*o.If); !k.Pass {
-			p.note("The stage was not moved: %s.", lackSentence(*o.If, k, p.e.phrases))
-			return
-		}
+	if !p.applies(o, "The stage was not moved") {
+		return
 	}
 	deals := p.e.facts.Match.OpenDeals
 	if len(deals) == 0 {
@@ -372,6 +411,8 @@ func (p *plan) outcome() string {
 			parts = append(parts, "Deal created")
 		case MoveStage:
 			parts = append(parts, "stage moved to "+a.Stage)
+		case BlueprintStep:
+			parts = append(parts, Step(a.Transition, a.About.Module)+" taken")
 		case AddTask:
 			switch {
 			case a.Slot != SlotTask(1): // said with the first
@@ -397,6 +438,11 @@ func (p *plan) outcome() string {
 		}
 	}
 	return strings.Join(parts, " · ")
+}
+
+// Step names a step of the Blueprint of a module's record: Blueprint step “Contacted” of the Lead.
+func Step(name, module string) string {
+	return "Blueprint step “" + name + "” of the " + singular(module)
 }
 
 // handed says why a person shall look at a call.

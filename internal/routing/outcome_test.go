@@ -13,6 +13,7 @@ func TestOutcomesBecomeActionsOnTheRecordsThatThereAre(t *testing.T) {
 	tags := Outcome{Do: AddTags, Tags: []string{"Hot"}}
 	deal := Outcome{Do: CreateDeal, Account: true}
 	log := func(on string) Outcome { return Outcome{Do: LogCall, On: on} }
+	step := func(on string) Outcome { return Outcome{Do: BlueprintStep, On: on, Transition: " Contacted"} }
 	for name, c := range map[string]struct {
 		then  []Outcome
 		facts Facts
@@ -30,10 +31,17 @@ func TestOutcomesBecomeActionsOnTheRecordsThatThereAre(t *testing.T) {
 		"tags of a Contact":                       {[]Outcome{tags}, facts(func(f *Facts) { contact(f) }), []string{"tags Contacts.5725767000000100001 tagged Hot"}, ""},
 		"tags of a new Deal":                      {[]Outcome{deal, {Do: AddTags, On: "deal", Tags: []string{"Hot"}}}, facts(func(f *Facts) { contact(f) }), []string{"deal contact account 5725767000000200001 tagged Hot"}, ""},
 		"tags of no Deal":                         {[]Outcome{log("contact"), {Do: AddTags, On: "deal", Tags: []string{"Hot"}}}, facts(func(f *Facts) { contact(f) }), []string{"call contact"}, "there is no open Deal"},
+		"a Blueprint step of a known Lead":        {[]Outcome{log("lead"), step("lead")}, facts(lead), []string{"call Leads.5725767000000300001", "blueprint.lead Leads.5725767000000300001 step Contacted"}, ""},
+		"no step of a Lead that the call makes":   {[]Outcome{{Do: CreateLead}, step("lead")}, facts(func(f *Facts) {}), []string{"lead"}, "“Contacted” was not taken: the caller was no Lead in Zoho before this call"},
+		"no step of a Lead who is a Contact":      {[]Outcome{log("contact"), step("lead")}, facts(func(f *Facts) { contact(f) }), []string{"call contact"}, "the caller was no Lead"},
+		"a Blueprint step of the open Deal":       {[]Outcome{step("deal")}, facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }), []string{"blueprint.deal Deals.5725767000000400001 step Contacted"}, ""},
+		"no step of a Deal that the call makes":   {[]Outcome{{Do: CreateDeal}, step("deal")}, facts(func(f *Facts) { contact(f) }), []string{"deal contact account 5725767000000200001"}, "“Contacted” was not taken: the caller has no open Deal"},
+		"no step without what it needs": {[]Outcome{{Do: BlueprintStep, On: "deal", Transition: "Contacted", If: &Condition{Field: FieldSaid, Op: Says, Values: []string{"deal"}}}},
+			facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }), nil, "“Contacted” was not taken: "},
 		"an owner owns what is created": {[]Outcome{{Do: SetOwner, Owner: "42"}, {Do: CreateLead}, log("lead"), task, tags}, facts(func(f *Facts) {}),
 			[]string{"lead tagged Hot owned 42", "call Leads.lead owned 42", "task.1 Leads.lead due 2026-03-03 owned 42"}, ""},
-		"an owner owns nothing that exists": {[]Outcome{log("deal"), {Do: MoveStage, Stage: NextStage}, tags, {Do: SetOwner, Owner: "42"}}, facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }),
-			[]string{"call contact Deals.5725767000000400001 owned 42", "deal.stage Deals.5725767000000400001", "tags Contacts.5725767000000100001 tagged Hot"}, ""},
+		"an owner owns nothing that exists": {[]Outcome{log("deal"), {Do: MoveStage, Stage: NextStage}, tags, step("deal"), {Do: SetOwner, Owner: "42"}}, facts(func(f *Facts) { contact(f, openDeal("ABC - Plan")) }),
+			[]string{"call contact Deals.5725767000000400001 owned 42", "deal.stage Deals.5725767000000400001", "tags Contacts.5725767000000100001 tagged Hot", "blueprint.deal Deals.5725767000000400001 step Contacted"}, ""},
 		"quiet where it is wanted": {[]Outcome{{Do: CreateLead, Quiet: true}, log("lead")}, facts(func(f *Facts) {}), []string{"lead quiet", "call Leads.lead"}, ""},
 		"an Account for a Contact without": {[]Outcome{deal}, facts(func(f *Facts) { contact(f); f.Match.Contact.AccountID = ""; f.Call.Company = " XYZ Ltd " }),
 			[]string{"account of XYZ Ltd", "deal contact account account"}, "made where Zoho has none"},
@@ -76,6 +84,9 @@ func describe(a Action) string {
 	}
 	if len(a.Tags) > 0 {
 		s += " tagged " + strings.Join(a.Tags, ",")
+	}
+	if a.Transition != "" {
+		s += " step " + a.Transition
 	}
 	if a.Owner != "" {
 		s += " owned " + a.Owner
@@ -153,6 +164,13 @@ func TestOutcomesAreCheckedAndSaidInWords(t *testing.T) {
 		{[]Outcome{{Do: AddTags, Tags: []string{"a"}, With: []Value{{"City", "x"}}}}, "can have values of its own", ""},
 		{[]Outcome{{Do: CreateLead, With: []Value{{"City", "x"}, {"City", "y"}}}}, "has two values", ""},
 		{[]Outcome{{Do: CreateLead, With: []Value{{"a b", "x"}}}}, "no field's name", ""},
+		{[]Outcome{{Do: LogCall, On: "lead"}, {Do: BlueprintStep, On: "lead", Transition: "Contacted"}}, "", "log the Call on the Lead and take the Blueprint step “Contacted” of the Lead"},
+		{[]Outcome{{Do: BlueprintStep, On: "deal", Transition: "Qualify", If: &Condition{Field: FieldCaller, Op: Is, Values: []string{"contact"}}}}, "", "take the Blueprint step “Qualify” of the open Deal (only if the caller is a known Contact)"},
+		{[]Outcome{{Do: BlueprintStep, On: "contact", Transition: "Contacted"}}, "of the lead or of the deal", ""},
+		{[]Outcome{{Do: BlueprintStep, On: "lead", Transition: " "}}, "at most 200 characters the Blueprint step", ""},
+		{[]Outcome{{Do: BlueprintStep, On: "lead", Transition: strings.Repeat("ü", 201)}}, "at most 200 characters the Blueprint step", ""},
+		{[]Outcome{{Do: BlueprintStep, On: "lead", Transition: "Contacted", Quiet: true}}, "cannot be kept quiet", ""},
+		{[]Outcome{{Do: BlueprintStep, On: "lead", Transition: "Contacted", If: &Condition{Field: "moon"}}}, "no fact named", ""},
 		{[]Outcome{{Do: MoveStage, Stage: "Negotiation", If: &Condition{Field: FieldSaid, Op: Says, Values: []string{"deal"}}}, {Do: LogCall, On: "deal"}}, "",
 			"move the Deal to “Negotiation” (only if the caller says “deal”) and log the Call on the open Deal"},
 	} {

@@ -44,7 +44,14 @@ func TestTheGuidesPromises(t *testing.T) {
 	}
 	budget := func(f *Facts, n float64) { f.Call.Answers = map[string]any{"budget": n} }
 	guide := guideSet()
-	if p := guide.Check(); len(p) > 0 {
+	faq := DefaultSet()
+	faq.Rules = append([]Rule{
+		{ID: "f1", Name: "A Lead was called", When: Condition{Field: FieldCaller, Op: Is, Values: []string{"lead"}},
+			Then: []Outcome{{Do: LogCall, On: "lead"}, {Do: BlueprintStep, On: "lead", Transition: "Contacted"}}},
+		{ID: "f2", Name: "The Deal is qualified", When: Condition{Field: FieldStage, Op: Is, Values: []string{"Qualification"}},
+			Then: []Outcome{{Do: LogCall, On: "deal"}, {Do: BlueprintStep, On: "deal", Transition: "Qualify", If: &Condition{Field: FieldBudget, Op: AtLeast, Number: 1}}}},
+	}, faq.Rules...)
+	if p := append(guide.Check(), faq.Check()...); len(p) > 0 {
 		t.Fatal(p)
 	}
 	for _, c := range []struct {
@@ -103,6 +110,13 @@ func TestTheGuidesPromises(t *testing.T) {
 		}, "w3", "call contact Deals.5725767000000400001; deal.stage Deals.5725767000000400001; task.1 contact Deals.5725767000000400001 due 2026-03-10", ""},
 		{"39 a callback is asked for", guide, func(f *Facts) { says(f, "Can someone call me back tomorrow at 2 PM?") }, "w4", "lead; call Leads.lead; task.1 Leads.lead due 2026-03-02", ""},
 		{"39 in the summary where no words came", guide, func(f *Facts) { f.Call.Summary = "Callback requested for tomorrow." }, "w4", "lead; call Leads.lead; task.1 Leads.lead due 2026-03-02", ""},
+		{"58 a logged call takes the Lead from New to Contacted", faq, func(f *Facts) { lead(f) }, "f1", "call Leads.5725767000000300001; blueprint.lead Leads.5725767000000300001 step Contacted", ""},
+		{"58 a call with qualified answers takes the Deal on", faq, func(f *Facts) {
+			contact(f, stage("Qualification"))
+			f.Call.Answers = map[string]any{"budget": "$50K", "timeline": "this month"}
+		}, "f2", "call contact Deals.5725767000000400001; blueprint.deal Deals.5725767000000400001 step Qualify", ""},
+		{"58 and without them does not", faq, func(f *Facts) { contact(f, stage("Qualification")) }, "f2", "call contact Deals.5725767000000400001", "“Qualify” was not taken"},
+		{"58 nor out of another stage", faq, func(f *Facts) { contact(f, stage("Proposal")); budget(f, 50_000) }, "open-deal", "call contact Deals.5725767000000400001", ""},
 	} {
 		d := Decide(c.set, facts(c.facts))
 		var got []string

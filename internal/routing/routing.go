@@ -85,21 +85,22 @@ const (
 
 // Outcome is one thing a rule does.
 type Outcome struct {
-	Do        ActionKind `json:"do"`
-	On        string     `json:"on,omitempty"`         // LogCall: deal, contact or lead; AddTags: deal, else the caller's record
-	Stage     string     `json:"stage,omitempty"`      // MoveStage: where to; NextStage is the following one
-	From      []string   `json:"from,omitempty"`       // MoveStage: only out of these; empty: any earlier one
-	Within    int        `json:"within,omitempty"`     // CreateDeal: not a second one within so many days; 0: no guard
-	Account   bool       `json:"account,omitempty"`    // CreateDeal: for a Contact without one, the Account of the company that the caller named, made where there is none
-	If        *Condition `json:"if,omitempty"`         // MoveStage: only when this holds too
-	Subject   string     `json:"subject,omitempty"`    // AddTask: what is to be done
-	Days      int        `json:"days,omitempty"`       // AddTask: due so many business days from now; 0: today
-	Tags      []string   `json:"tags,omitempty"`       // AddTags
-	Owner     string     `json:"owner,omitempty"`      // SetOwner: Zoho's id of the user
-	OwnerName string     `json:"owner_name,omitempty"` // SetOwner: as the page shows the user
-	Quiet     bool       `json:"quiet,omitempty"`      // Zoho's own workflows, approvals and Blueprints do not run for what this writes
-	With      []Value    `json:"with,omitempty"`       // CreateLead, CreateDeal, LogCall, AddTask: values of the record's own, instead of the mapping's
-	Why       string     `json:"why,omitempty"`        // HandOver: what the person is told
+	Do         ActionKind `json:"do"`
+	On         string     `json:"on,omitempty"`         // LogCall: deal, contact or lead; AddTags: deal, else the caller's record; BlueprintStep: lead or deal
+	Stage      string     `json:"stage,omitempty"`      // MoveStage: where to; NextStage is the following one
+	From       []string   `json:"from,omitempty"`       // MoveStage: only out of these; empty: any earlier one
+	Within     int        `json:"within,omitempty"`     // CreateDeal: not a second one within so many days; 0: no guard
+	Account    bool       `json:"account,omitempty"`    // CreateDeal: for a Contact without one, the Account of the company that the caller named, made where there is none
+	Transition string     `json:"transition,omitempty"` // BlueprintStep: its name as people see it in Zoho, such as Contacted
+	If         *Condition `json:"if,omitempty"`         // MoveStage, BlueprintStep: only when this holds too
+	Subject    string     `json:"subject,omitempty"`    // AddTask: what is to be done
+	Days       int        `json:"days,omitempty"`       // AddTask: due so many business days from now; 0: today
+	Tags       []string   `json:"tags,omitempty"`       // AddTags
+	Owner      string     `json:"owner,omitempty"`      // SetOwner: Zoho's id of the user
+	OwnerName  string     `json:"owner_name,omitempty"` // SetOwner: as the page shows the user
+	Quiet      bool       `json:"quiet,omitempty"`      // Zoho's own workflows, approvals and Blueprints do not run for what this writes
+	With       []Value    `json:"with,omitempty"`       // CreateLead, CreateDeal, LogCall, AddTask: values of the record's own, instead of the mapping's
+	Why        string     `json:"why,omitempty"`        // HandOver: what the person is told
 }
 
 // Value is what one field of a record gets, whatever the mapping says.
@@ -115,15 +116,16 @@ const NextStage = "next"
 type ActionKind string
 
 const (
-	CreateLead ActionKind = "create_lead"
-	LogCall    ActionKind = "log_call"
-	CreateDeal ActionKind = "create_deal"
-	MoveStage  ActionKind = "move_stage" // forward only
-	AddTask    ActionKind = "add_task"
-	AddTags    ActionKind = "add_tags"
-	SetOwner   ActionKind = "set_owner" // of all that the rule creates
-	Ignore     ActionKind = "ignore"    // kept and shown, nothing written to Zoho
-	HandOver   ActionKind = "hand_over" // nothing is written until a person has looked
+	CreateLead    ActionKind = "create_lead"
+	LogCall       ActionKind = "log_call"
+	CreateDeal    ActionKind = "create_deal"
+	MoveStage     ActionKind = "move_stage" // forward only
+	AddTask       ActionKind = "add_task"
+	AddTags       ActionKind = "add_tags"
+	BlueprintStep ActionKind = "blueprint" // a transition of the Lead's or open Deal's Blueprint, where Zoho offers it then
+	SetOwner      ActionKind = "set_owner" // of all that the rule creates
+	Ignore        ActionKind = "ignore"    // kept and shown, nothing written to Zoho
+	HandOver      ActionKind = "hand_over" // nothing is written until a person has looked
 
 	FindAccount ActionKind = "find_account" // no outcome of its own: a Deal's Account, made where Zoho has none of the name
 )
@@ -178,19 +180,20 @@ type Decision struct {
 
 // Action is one record to be written.
 type Action struct {
-	Slot    string     `json:"slot"` // lead, call, deal, deal.stage, task.2, …: the action's name within the call
-	Kind    ActionKind `json:"kind"` // anything but Ignore and SetOwner
-	Contact *Target    `json:"contact,omitempty"`
-	Account *Target    `json:"account,omitempty"`
-	About   *Target    `json:"about,omitempty"`   // LogCall, AddTask: the Lead or Deal it is about; MoveStage: the Deal; AddTags: the record
-	Stage   string     `json:"stage,omitempty"`   // MoveStage
-	Company string     `json:"company,omitempty"` // FindAccount: its name
-	Subject string     `json:"subject,omitempty"` // AddTask
-	Due     string     `json:"due,omitempty"`     // AddTask: a day, such as 2026-03-04
-	Tags    []string   `json:"tags,omitempty"`    // AddTags, or of a record that is created
-	Owner   string     `json:"owner,omitempty"`   // of a record that is created: Zoho's id of the user
-	Quiet   bool       `json:"quiet,omitempty"`   // Zoho's own workflows do not run
-	With    []Value    `json:"with,omitempty"`    // of a record that is created: laid over the rows of its module's mapping
+	Slot       string     `json:"slot"` // lead, call, deal, deal.stage, blueprint.lead, task.2, …: the action's name within the call
+	Kind       ActionKind `json:"kind"` // anything but Ignore and SetOwner
+	Contact    *Target    `json:"contact,omitempty"`
+	Account    *Target    `json:"account,omitempty"`
+	About      *Target    `json:"about,omitempty"`      // LogCall, AddTask: the Lead or Deal it is about; MoveStage: the Deal; AddTags, BlueprintStep: the record
+	Stage      string     `json:"stage,omitempty"`      // MoveStage
+	Transition string     `json:"transition,omitempty"` // BlueprintStep: its name
+	Company    string     `json:"company,omitempty"`    // FindAccount: its name
+	Subject    string     `json:"subject,omitempty"`    // AddTask
+	Due        string     `json:"due,omitempty"`        // AddTask: a day, such as 2026-03-04
+	Tags       []string   `json:"tags,omitempty"`       // AddTags, or of a record that is created
+	Owner      string     `json:"owner,omitempty"`      // of a record that is created: Zoho's id of the user
+	Quiet      bool       `json:"quiet,omitempty"`      // Zoho's own workflows do not run
+	With       []Value    `json:"with,omitempty"`       // of a record that is created: laid over the rows of its module's mapping
 }
 
 // Target is a record that an action hangs on: one that exists, by ID, or one that an earlier action of the same

@@ -38,9 +38,12 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 			if len(o.From) > 0 {
 				parts[i] += " out of " + either(quoted(o.From))
 			}
-			if o.If != nil {
-				parts[i] += " (only if " + Sentence(*o.If, lists) + ")"
+		case BlueprintStep:
+			on := "Lead"
+			if o.On == "deal" {
+				on = "open Deal"
 			}
+			parts[i] = "take the Blueprint step “" + o.Transition + "” of the " + on
 		case AddTask:
 			due := "today"
 			if o.Days > 0 {
@@ -66,6 +69,9 @@ func Does(then []Outcome, lists map[string]PhraseList) string {
 			if o.Why != "" {
 				parts[i] += ", saying “" + o.Why + "”"
 			}
+		}
+		if o.If != nil {
+			parts[i] += " (only if " + Sentence(*o.If, lists) + ")"
 		}
 		if len(o.With) > 0 {
 			parts[i] += " (" + values(o.With) + ")"

@@ -563,6 +563,8 @@ func recordSentence(d delivery.StoryDelivery) string {
 	switch {
 	case d.Slot == routing.SlotStage:
 		return "Move the Deal's stage"
+	case d.Transition != "":
+		return fmt.Sprintf("Take the Blueprint step “%s” of the %s", d.Transition, what)
 	case d.Slot == routing.SlotTags:
 		return "Tag the " + what
 	case d.Slot == routing.SlotAccount:

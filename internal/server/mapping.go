@@ -369,7 +369,7 @@ func (s *Server) mappingPage(c echo.Context, status int, st *mappingState, md ma
 		v.Blocked = append(v.Blocked, page.MappingProblem{Field: p.Field, Label: labelOf(form, p.Field), Sentence: p.Sentence})
 	}
 	if st.clash != nil {
-v.Conflict = conflictOf(st.clash)
+		v.Clashes = "Not saved: " + st.clash.By + " changed the same while you were editing. What you typed stands below, theirs beside it. Save again to keep yours."
 	}
 	if st.removed != nil {
 		hidden := hiddenRows([]mapping.Row{*st.removed}, form)

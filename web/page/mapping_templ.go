@@ -29,7 +29,7 @@ type MappingView struct {
 	Unsaved   bool             // the form holds what was not saved yet
 	Refused   string           // why the save was refused, where no row is to blame
 	Blocked   []MappingProblem // rows that keep the module from being saved
-	Conflict  *Conflict        // somebody else changed the same
+	Clashes   string           // somebody else changed the same: what to do about it
 	Removed   *HiddenRow       // a row that was just removed, to put it back
 	Dropped   []HiddenRow      // what "Discard changes" took away, to bring it back
 	Sections  []MappingSection
@@ -794,8 +794,8 @@ func mappingTrouble(v MappingView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if v.Conflict != nil {
-			templ_7745c5c3_Err = conflict(*v.Conflict).Render(ctx, templ_7745c5c3_Buffer)
+		if v.Clashes != "" {
+			templ_7745c5c3_Err = ui.Problems(v.Clashes, nil).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
