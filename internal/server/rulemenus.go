@@ -379,7 +379,7 @@ func (m ruleMenus) say(v *page.RuleForm) {
 		}
 	}
 	if v.Sentence.Then = "…"; len(then) > 0 {
-		v.Sentence.Then = routing.Does(then, lists)
+		v.Sentence.Then = routing.Does(then, lists) + "."
 	}
 	if strings.TrimSpace(v.Name) == "" {
 		v.Wrong = append(v.Wrong, "Give the rule a name.")
