@@ -359,8 +359,13 @@ func TestWhatIsWrongStandsBesideItsRow(t *testing.T) {
 		t.Errorf("save: %d", p.Status)
 	}
 	t.Run("another fact drops what the one before was compared with", func(t *testing.T) {
-		f.press("show", "f.1", "caller")
-		if f.form.Get("op.1") != "is" || f.form.Has("n.1") {
+		f.press("show", "f.1", "intent", "n.1", "60")
+		f.press("show", "new.1", "pricing")
+		if f.form.Get("v.1") != "pricing" {
+			t.Fatalf("%v", f.form)
+		}
+		f.press("show", "f.1", "dialled")
+		if f.form.Get("f.1") != "dialled" || f.form.Has("v.1") {
 			t.Errorf("%v", f.form)
 		}
 	})
