@@ -41,6 +41,9 @@ func TestThingsAreTriedOnAnyCall(t *testing.T) {
 	if p := owner.Get("/rules/try?call=preset:open-deal"); !strings.Contains(p.Body, "Decides this call") {
 		t.Error("a simulated call of a known Contact is not decided")
 	}
+	if p := owner.Get("/mapping/Deals?call=preset:open-deal"); !strings.Contains(p.Body, "Peak Legal - Enterprise plan") {
+		t.Error("a simulated call of a Contact with an open Deal knows neither")
+	}
 	if after := len(l.zoho.Control.Ledger(0)); after != before {
 		t.Errorf("trying things sent %d requests to Zoho", after-before)
 	}

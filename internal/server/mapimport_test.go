@@ -88,6 +88,11 @@ func TestTheGuidesBodiesAreImported(t *testing.T) {
 			t.Errorf("%d", p.Status)
 		}
 	})
+	t.Run("a body without a field changes nothing", func(t *testing.T) {
+		if p := owner.Post("/mapping/import", url.Values{"revision": {"0"}, "module": {"Leads"}, "body": {"{}"}, "act": {"mend"}}); p.Status != 422 {
+			t.Errorf("%d", p.Status)
+		}
+	})
 	t.Run("what is no JSON is kept and explained", func(t *testing.T) {
 		p := owner.Post("/mapping/import", url.Values{"revision": {"0"}, "body": {`{"Last_Name": "{{last_name}}",, }`}, "act": {"put"}})
 		if p.Status != 422 || !strings.Contains(p.Body, "not JSON that can be read") || !strings.Contains(p.Body, `,, }`) {
