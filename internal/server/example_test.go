@@ -41,7 +41,7 @@ func TestThingsAreTriedOnAnyCall(t *testing.T) {
 	if p := owner.Get("/rules/try?call=preset:open-deal"); !strings.Contains(p.Body, "Decides this call") {
 		t.Error("a simulated call of a known Contact is not decided")
 	}
-	if p := owner.Get("/mapping/Deals?call=preset:open-deal"); !strings.Contains(p.Body, "Peak Legal - Enterprise plan") {
+	if p := owner.Get("/mapping/Deals?call=preset:open-deal"); !strings.Contains(p.Body, "Peak Legal - Enterprise plan") || strings.Count(p.Body, "<span data-example>Peak Legal</span>") != 2 { // company and Account
 		t.Error("a simulated call of a Contact with an open Deal knows neither")
 	}
 	if after := len(l.zoho.Control.Ledger(0)); after != before {
