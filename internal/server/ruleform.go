@@ -182,7 +182,7 @@ func ruleOf(v page.RuleForm) (routing.Rule, error) {
 }
 
 func actionRowOf(key string, o routing.Outcome) page.ActionRow {
-	row := page.ActionRow{Key: key, Do: string(o.Do), On: o.On, Stage: o.Stage, From: o.From, Account: o.Account, Subject: o.Subject, Tags: o.Tags,
+	row := page.ActionRow{Key: key, Do: string(o.Do), On: o.On, Transition: o.Transition, Stage: o.Stage, From: o.From, Account: o.Account, Subject: o.Subject, Tags: o.Tags,
 		Owner: o.Owner, OwnerAs: o.OwnerName, Quiet: o.Quiet, Why: o.Why}
 	for _, w := range o.With {
 		row.With = append(row.With, page.OwnValue{Field: w.Field, Value: w.Value})
@@ -192,7 +192,7 @@ func actionRowOf(key string, o routing.Outcome) page.ActionRow {
 		row.Within = strconv.Itoa(o.Within)
 	case routing.AddTask:
 		row.Days = strconv.Itoa(o.Days)
-	case routing.MoveStage:
+	case routing.MoveStage, routing.BlueprintStep:
 		row.If = &page.ConditionRow{Key: key + "-if", Kind: rowTest}
 		if o.If != nil {
 			*row.If = testRowOf(key+"-if", *o.If)
@@ -220,11 +220,8 @@ func doingOf(row page.ActionRow) (routing.Outcome, error) {
 		o.Within, err = typedDays(row.Within)
 	case routing.MoveStage:
 		o.Stage, o.From = row.Stage, row.From
-		if row.If != nil && row.If.Fact != "" {
-			var c routing.Condition
-			c, err = testOf(*row.If)
-			o.If = &c
-		}
+	case routing.BlueprintStep:
+		o.On, o.Transition = row.On, row.Transition
 	case routing.AddTask:
 		o.Subject = strings.TrimSpace(row.Subject)
 		o.Days, err = typedDays(row.Days)
@@ -234,6 +231,11 @@ func doingOf(row page.ActionRow) (routing.Outcome, error) {
 		o.Owner, o.OwnerName = row.Owner, row.OwnerAs
 	case routing.HandOver:
 		o.Why = row.Why
+	}
+	if row.If != nil && row.If.Fact != "" {
+		var c routing.Condition
+		c, err = testOf(*row.If)
+		o.If = &c
 	}
 	for _, w := range row.With {
 		o.With = append(o.With, routing.Value{Field: w.Field, Value: w.Value})

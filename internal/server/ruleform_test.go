@@ -120,6 +120,7 @@ func (d dice) outcomes() []routing.Outcome {
 		{Do: routing.MoveStage, Stage: d.of("next", "Negotiation/Review"), From: [][]string{nil, {"Qualification", "Gone \"stage\""}}[d.IntN(2)], If: []*routing.Condition{nil, &only}[d.IntN(2)], Quiet: quiet()},
 		{Do: routing.AddTask, Subject: "Send the “quote” & call <back>", Days: d.IntN(91), Quiet: quiet()},
 		{Do: routing.AddTags, On: d.of("", "deal"), Tags: d.some("Hot", "By phone", "VIP"), Quiet: quiet()},
+		{Do: routing.BlueprintStep, On: d.of("lead", "deal"), Transition: "Contacted “twice” & <more>", If: []*routing.Condition{nil, &only}[d.IntN(2)]},
 		{Do: routing.AddTask, Subject: "Another", With: []routing.Value{{Field: "Priority", Value: "{{ call_summary }}"}}},
 		{Do: routing.SetOwner, Owner: "5725767000000000102", OwnerName: "Dana Wu"},
 	}

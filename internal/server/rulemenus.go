@@ -24,15 +24,16 @@ type ruleMenus struct {
 
 // actionForms are the inputs of each kind of action, by name, in the order in which kinds are offered.
 var actionForms = map[routing.ActionKind][]string{
-	routing.CreateLead: {"with", "quiet"},
-	routing.LogCall:    {"on", "with", "quiet"},
-	routing.CreateDeal: {"within", "with", "quiet"},
-	routing.MoveStage:  {"stage", "quiet"},
-	routing.AddTask:    {"subject", "with", "quiet"},
-	routing.AddTags:    {"on", "tags", "quiet"},
-	routing.SetOwner:   {"owner"},
-	routing.Ignore:     {"nothing"},
-	routing.HandOver:   {"why"},
+	routing.CreateLead:    {"with", "quiet"},
+	routing.LogCall:       {"on", "with", "quiet"},
+	routing.CreateDeal:    {"within", "with", "quiet"},
+	routing.MoveStage:     {"stage", "quiet"},
+	routing.BlueprintStep: {"on", "transition"},
+	routing.AddTask:       {"subject", "with", "quiet"},
+	routing.AddTags:       {"on", "tags", "quiet"},
+	routing.SetOwner:      {"owner"},
+	routing.Ignore:        {"nothing"},
+	routing.HandOver:      {"why"},
 }
 
 var actionKinds = []struct {
@@ -40,6 +41,7 @@ var actionKinds = []struct {
 	label string
 }{
 	{routing.CreateLead, "Create a Lead"}, {routing.LogCall, "Log the Call"}, {routing.CreateDeal, "Create a Deal"}, {routing.MoveStage, "Move the open Deal's stage"},
+	{routing.BlueprintStep, "Take a Blueprint step"},
 	{routing.AddTask, "Add a Task"}, {routing.AddTags, "Add tags"}, {routing.SetOwner, "Give what is created to somebody"},
 	{routing.HandOver, "Hand the call to a person"}, {routing.Ignore, "Keep the call here and write nothing to Zoho"},
 }
@@ -239,10 +241,8 @@ func (m ruleMenus) dressAction(v *page.RuleForm, row *page.ActionRow) {
 		}
 		row.Stages = offered(options, row.Stage, " (gone)")
 		row.Froms = ticked(options[1:], row.From)
-		m.dressTest(row.If, true)
-		if row.If.Fact != "" {
-			row.If.Problem = m.problemOf(*row.If)
-		}
+	case routing.BlueprintStep:
+		row.Ons = offered(stepOns(*v), row.On, "")
 	case routing.SetOwner:
 		row.Owners = offered(append([]ui.Option{{Value: "", Label: "Choose somebody"}}, m.owners...), row.Owner, "")
 		for i, o := range row.Owners {
@@ -253,6 +253,12 @@ func (m ruleMenus) dressAction(v *page.RuleForm, row *page.ActionRow) {
 			default:
 				row.Owners[i].Label = cmp.Or(row.OwnerAs, "The user "+row.Owner)
 			}
+		}
+	}
+	if row.If != nil {
+		m.dressTest(row.If, true)
+		if row.If.Fact != "" {
+			row.If.Problem = m.problemOf(*row.If)
 		}
 	}
 	gone := config.GoneStage(routing.Rule{Then: []routing.Outcome{o}}, m.metadata["Deals"].Pipelines)
@@ -337,6 +343,19 @@ func logOns(v page.RuleForm) []ui.Option {
 	return out
 }
 
+// stepOns are the records whose Blueprint steps can be taken, for the callers that the rule is for.
+func stepOns(v page.RuleForm) []ui.Option {
+	who := callers(v)
+	var out []ui.Option
+	if slices.Contains(who, "lead") {
+		out = append(out, ui.Option{Value: "lead", Label: "The Lead that called"})
+	}
+	if slices.Contains(who, "contact") {
+		out = append(out, ui.Option{Value: "deal", Label: "The open Deal"})
+	}
+	return out
+}
+
 // offerActions offers what can apply, and says why the rest cannot.
 func (m ruleMenus) offerActions(v *page.RuleForm) {
 	who := callers(*v)
@@ -352,6 +371,8 @@ func (m ruleMenus) offerActions(v *page.RuleForm) {
 			}
 		case a.kind == routing.CreateLead && !slices.Contains(who, "new"):
 			why = "is for new callers, and this rule is for callers who are known."
+		case a.kind == routing.BlueprintStep && len(stepOns(*v)) == 0:
+			why = "is for Leads and Contacts, and this rule is for new callers."
 		case (a.kind == routing.CreateDeal || a.kind == routing.MoveStage) && !slices.Contains(who, "contact"):
 			why = "is for Contacts, and this rule is for other callers."
 		}

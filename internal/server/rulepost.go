@@ -122,11 +122,11 @@ func opsOf(row page.ConditionRow) []routing.Op {
 }
 
 func (p posted) action(key string) page.ActionRow {
-	row := page.ActionRow{Key: key, Do: p.one("do", key), Raw: p.one("raw", key), On: p.one("on", key), Stage: p.one("stage", key), From: p.all("from", key),
+	row := page.ActionRow{Key: key, Do: p.one("do", key), Raw: p.one("raw", key), On: p.one("on", key), Transition: p.one("transition", key), Stage: p.one("stage", key), From: p.all("from", key),
 		Within: p.one("within", key), Account: p.one("account", key) != "", Subject: p.one("subject", key), Days: p.one("days", key),
 		Owner: p.one("owner", key), OwnerAs: p.one("owner-as", key), Quiet: p.one("quiet", key) != "", Why: p.one("why", key)}
 	row.Tags, row.Typed = p.values(key)
-	if row.Do == string(routing.MoveStage) {
+	if row.Do == string(routing.MoveStage) || row.Do == string(routing.BlueprintStep) {
 		test := p.test(key + "-if")
 		row.If = &test
 	}
@@ -231,6 +231,11 @@ func newAction(v page.RuleForm, kind routing.ActionKind) page.ActionRow {
 		row.Within, row.Account = "30", true
 	case routing.AddTask:
 		row.Days = "1"
+	case routing.BlueprintStep:
+		if ons := stepOns(v); len(ons) > 0 {
+			row.On = ons[0].Value
+		}
+		row.If = &page.ConditionRow{Key: row.Key + "-if", Kind: rowTest}
 	case routing.MoveStage:
 		row.Stage = routing.NextStage
 		row.If = &page.ConditionRow{Key: row.Key + "-if", Kind: rowTest}
