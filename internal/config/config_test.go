@@ -517,3 +517,69 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestARollbackTakesBackWhatTheDraftDidNotChangeAlthoughTheyClash(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	release(t, d, func(s *config.Set) { s.Rules.Rules[0].Name = "One" })
+	release(t, d, func(s *config.Set) {
+		s.Rules.Rules[0].Name = "Two"
+		s.Mappings.Modules["Leads"] = append(s.Mappings.Modules["Leads"], mapping.Row{Field: "Referral", Value: "x"})
+	})
+	mustEdit(t, d, "bob", d.draft().Revision, func(s *config.Set) { s.Rules.Rules[0].Name = "Three" })
+	d.in(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := config.Rollback(ctx, tx, d.tenant, "ann", 2, 1, false, nil)
+		return err
+	})
+	if got, want := config.Sentences(config.Diff(d.live(), d.draft().Set)), []string{"Rule “One” is now named “Three”."}; !slices.Equal(got, want) {
+		t.Errorf("the draft would change %q, want %q", got, want)
+	}
+}
+
+func TestARollbackLeavesADraftThatCanBeEditedAndPublished(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	release(t, d, func(s *config.Set) { s.Rules.Rules[0].Name = "One" })
+	release(t, d, func(s *config.Set) {
+		s.Rules.Phrases = append(s.Rules.Phrases, routing.PhraseList{Name: "roof", Label: "roof words", Phrases: []string{"roof"}})
+	})
+	mustEdit(t, d, "bob", d.draft().Revision, func(s *config.Set) {
+		s.Rules.Rules = append(s.Rules.Rules, routing.Rule{ID: "roofs", Name: "Roofs", Then: []routing.Outcome{{Do: routing.Ignore}},
+			When: routing.Condition{Field: routing.FieldSaid, Op: routing.Says, Lists: []string{"roof"}}})
+	})
+	d.in(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := config.Rollback(ctx, tx, d.tenant, "ann", 2, 1, false, nil)
+		return err
+	})
+	if problems := d.draft().Rules.Check(); len(problems) > 0 {
+		t.Errorf("the draft cannot be kept: %v", problems)
+	}
+	mustEdit(t, d, "bob", d.draft().Revision, func(s *config.Set) { s.Rules.Rules[0].Off = true })
+}
+
+func TestOfTwoWhoMoveRulesEachFindsItsOwnMoved(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	on := mustEdit(t, d, "ann", 0, func(s *config.Set) { s.Rules.Rules[0].Off = true }).Revision
+	swap := func(i int) func(*config.Set) {
+		return func(s *config.Set) { r := s.Rules.Rules; r[i], r[i+1] = r[i+1], r[i] }
+	}
+	mustEdit(t, d, "ann", on, swap(0))
+	mustEdit(t, d, "bob", on, swap(4))
+	var got []string
+	for _, r := range d.draft().Rules.Rules {
+		got = append(got, r.ID)
+	}
+	if want := []string{"spam", "no-number", "open-deal", "buying", "lead", "contact", "new-caller"}; !slices.Equal(got, want) {
+		t.Errorf("the rules stand as %v, want %v", got, want)
+	}
+}
+
+// release edits the draft and publishes it.
+func release(t *testing.T, d *desk, change func(*config.Set)) {
+	t.Helper()
+	draft := mustEdit(t, d, "ann", d.draft().Revision, change)
+	if _, err := d.publish(config.Publication{Actor: "ann", Revision: draft.Revision, Untested: true}); err != nil {
+		t.Fatal(err)
+	}
+}

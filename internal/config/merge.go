@@ -87,7 +87,7 @@ type merger struct{ clashes []Clash }
 
 // mergeLists merges two changed lists of things that have a key. Where both changed one thing, both says how the two go
 // together, or that they do not. Order: mine where I changed it, else theirs; what only the other has comes after the
-// thing that it stands behind there.
+// thing that it stands behind there. Where both moved things, what I moved is moved in theirs too.
 func mergeLists[T any](m *merger, base, mine, theirs []T, key func(T) string, both func(base, mine, theirs T) (T, bool), clash func(mine, theirs *T) Clash) []T {
 	find := func(list []T, k string) *T {
 		if i := slices.IndexFunc(list, func(x T) bool { return key(x) == k }); i >= 0 {
@@ -125,8 +125,12 @@ func mergeLists[T any](m *merger, base, mine, theirs []T, key func(T) string, bo
 		return out
 	}
 	order, other := keys(theirs), keys(mine)
-	if moved(keys(base), other) {
+	switch before := keys(base); {
+	case !moved(before, other):
+	case !moved(before, order):
 		order, other = other, order
+	default:
+		order = moveAgain(order, before, other)
 	}
 	for i, k := range other {
 		if slices.Contains(order, k) {
@@ -145,6 +149,23 @@ func mergeLists[T any](m *merger, base, mine, theirs []T, key func(T) string, bo
 		}
 	}
 	return out
+}
+
+// moveAgain moves in an order what was moved from before to after: each behind the one that it stands behind after.
+func moveAgain(order, before, after []string) []string {
+	moved := movedIDs(before, after)
+	order = slices.DeleteFunc(slices.Clone(order), func(k string) bool { return slices.Contains(moved, k) })
+	for i, k := range after {
+		if !slices.Contains(moved, k) {
+			continue
+		}
+		at := 0
+		for j := i - 1; j >= 0 && at == 0; j-- {
+			at = slices.Index(order, after[j]) + 1
+		}
+		order = slices.Insert(order, at, k)
+	}
+	return order
 }
 
 // moved reports whether what is in both lists stands in another order.

@@ -17,7 +17,7 @@ type hand struct {
 	own  func(n int) bool
 }
 
-// edit does some edits. Only one of two people moves rules: of two new orders, one is taken whole.
+// edit does some edits, with moves of rules among them where asked for.
 func (h hand) edit(s Set, moves bool) Set {
 	s = s.clone()
 	one := func(of int) (int, bool) { return h.r.IntN(max(1, of)), of > 0 }

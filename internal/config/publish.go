@@ -105,14 +105,21 @@ func Rollback(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, live, t
 	}
 	e := entry{set: old, base: v.Number, what: "Back to " + name}
 	if now.Open {
-		merged, clashes := merge(was, now.Set, old)
-		if len(clashes) > 0 {
-			merged = now.Set
-		}
-		e.set, e.open = merged, !same(merged, old)
+		e.set = onto(was, now.Set, old)
+		e.open = !same(e.set, old)
 	}
 	_, err = write(ctx, tx, t, actor, e, now.Revision)
 	return v, err
+}
+
+// onto puts what a draft changed on one configuration onto another; where both changed the same, the draft's stays.
+// Where the two do not go together, such as a rule with a phrase list that the other lacks, it is the draft as it is.
+func onto(base, draft, other Set) Set {
+	merged, _ := merge(base, draft, other)
+	if merged.sound() != nil {
+		return draft
+	}
+	return merged
 }
 
 // agreed refuses what Zoho is known to refuse, unless somebody said so.
