@@ -20,6 +20,9 @@ const (
 	maxTemplate = 4000 // characters of such a value
 )
 
+// takenIDs name other things than a rule where its id stands: in decisions, and in addresses of pages.
+var takenIDs = []string{DefaultRule, "new", "try", "phrases"}
+
 // Problem is what is wrong with a rule, in words.
 type Problem struct {
 	Rule     string // id
@@ -48,6 +51,8 @@ func (s Set) Check() []Problem {
 		switch {
 		case r.ID == "" || len(r.ID) > 64:
 			add(r.ID, "A rule needs an id of at most 64 characters.")
+		case slices.Contains(takenIDs, r.ID):
+			add(r.ID, "No rule can have the id %q: it stands for something else.", r.ID)
 		case seen[r.ID]:
 			add(r.ID, "Two rules have the id %q.", r.ID)
 		case name == "":
@@ -66,10 +71,17 @@ func (s Set) Check() []Problem {
 			add(r.ID, "%s", p)
 		}
 	}
+	named := map[string]bool{}
 	for _, l := range s.Phrases {
-		if l.Name == "" || l.Label == "" {
+		switch {
+		case l.Name == "" || strings.TrimSpace(l.Label) == "":
 			add("", "A phrase list needs a name and a label.")
+		case len([]rune(l.Name)) > maxText || len([]rune(l.Label)) > maxText:
+			add("", "The name or the label of the phrase list “%s” is longer than %d characters.", clip(l.Name, 40), maxText)
+		case named[l.Name]:
+			add("", "Two phrase lists have the name %q.", l.Name)
 		}
+		named[l.Name] = true
 		for _, p := range append(checkPhrases(l.Phrases), checkPhrases(l.Intents)...) {
 			add("", "The %s: %s", l.Label, p)
 		}

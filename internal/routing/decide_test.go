@@ -367,6 +367,23 @@ func TestASetIsCheckedBeforeItIsSaved(t *testing.T) {
 	}
 }
 
+func TestNoTwoThingsOfASetHaveOneName(t *testing.T) {
+	for want, change := range map[string]func(*Set){
+		`Two phrase lists have the name "buying"`:                    func(s *Set) { s.Phrases[1].Name = s.Phrases[0].Name },
+		"longer than 200 characters":                                 func(s *Set) { s.Phrases[0].Label = strings.Repeat("x", 201) },
+		`Two rules have the id "spam"`:                               func(s *Set) { s.Rules[0].ID = "spam" },
+		`No rule can have the id "new"`:                              func(s *Set) { s.Rules[0].ID = "new" },
+		`No rule can have the id "default"`:                          func(s *Set) { s.Rules[0].ID = DefaultRule },
+		"Another rule is named “" + DefaultSet().Rules[1].Name + "”": func(s *Set) { s.Rules[0].Name = s.Rules[1].Name },
+	} {
+		s := DefaultSet()
+		change(&s)
+		if p := s.Check(); len(p) == 0 || !strings.Contains(p[0].Sentence, want) {
+			t.Errorf("got %v, want %q", p, want)
+		}
+	}
+}
+
 func BenchmarkDecide(b *testing.B) {
 	f := facts(func(f *Facts) {
 		contact(f)
