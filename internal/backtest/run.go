@@ -108,10 +108,11 @@ func readAhead(ctx context.Context, db *postgres.DB, t tenant.ID, since time.Tim
 		defer close(pages)
 		defer close(failed)
 		var last *delivery.PastCall
-		for most > 0 {
+		for ask := pageOf; most > 0; {
+			ask = min(ask, most)
 			var page []delivery.PastCall
 			err := db.InTenant(ctx, t, func(tx pgx.Tx) (err error) {
-				page, err = delivery.ReadPast(ctx, tx, t, since, last, min(pageOf, most))
+				page, err = delivery.ReadPast(ctx, tx, t, since, last, ask)
 				return err
 			})
 			if err != nil {
@@ -128,6 +129,11 @@ func readAhead(ctx context.Context, db *postgres.DB, t tenant.ID, since time.Tim
 			}
 			most -= len(page)
 			last = &page[len(page)-1]
+			if len(page) < ask { // they are large: what would not be kept is not asked for
+				ask = len(page)
+			} else {
+				ask = min(2*ask, pageOf)
+			}
 		}
 	}()
 	return pages, failed
@@ -175,7 +181,22 @@ func (c comparison) try(p delivery.PastCall, zone *time.Location) (t tried) {
 	if err != nil {
 		return tried{}
 	}
-	return tried{change: c.compare(facts), facts: facts, ok: true}
+	t = tried{change: c.compare(facts), facts: facts, ok: true}
+	t.lighten()
+	return t
+}
+
+// lighten lets go of what counting does not need: with many rules a trace is larger than the call.
+func (t *tried) lighten() {
+	for _, side := range []*Side{&t.change.Live, &t.change.Draft} {
+		side.Decision.Trace = routing.Trace{}
+		if !t.change.Changes {
+			side.Drafts, side.Problems = nil, nil
+		}
+	}
+	if !t.change.Changes {
+		t.facts = routing.Facts{}
+	}
 }
 
 // count adds a call to the tally, with its details where they are kept.

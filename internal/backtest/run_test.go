@@ -3,6 +3,7 @@ package backtest_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"hookline/internal/backtest"
 	"hookline/internal/config"
+	"hookline/internal/delivery"
 	"hookline/internal/fault"
 	"hookline/internal/routing"
 )
@@ -283,6 +285,46 @@ func TestABacktestEndsBeforeItIsDone(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	})
+}
+
+func TestWhoWaitsForABacktestThatIsCancelledInItsLastMomentIsTold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.calls()
+	goOn := s.halt()
+	ended := make(chan error)
+	go func() {
+		_, err := s.runner().Run(t.Context(), s.Tenant, "key", backtest.Scope{})
+		ended <- err
+	}()
+	b := s.newest(func(b *backtest.Backtest) bool { return b != nil && b.Total > 0 })
+	s.in(func(ctx context.Context, tx pgx.Tx) error { return backtest.Cancel(ctx, tx, s.Tenant.ID, b.ID) })
+	goOn()
+	if err := <-ended; fault.KindOf(err) != fault.Conflict {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAPageOfLargeCallsIsShortAndTheyAreAllRun(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var large []routing.Facts
+	for range 25 {
+		f := s.factsOf("No.")
+		f.Call.Transcript[28].Text = strings.Repeat("and so on ", 100_000)
+		large = append(large, f)
+	}
+	s.store(time.Hour, large...)
+	s.in(func(ctx context.Context, tx pgx.Tx) error {
+		page, err := delivery.ReadPast(ctx, tx, s.Tenant.ID, time.Time{}, nil, 400)
+		if err == nil && (len(page) == 0 || len(page) > 9) {
+			t.Errorf("%d calls of a megabyte in a page", len(page))
+		}
+		return err
+	})
+	if r := s.run(backtest.Scope{}, quoting()); r.Calls != 25 {
+		t.Errorf("%d of 25 calls were run", r.Calls)
+	}
 }
 
 // newest waits for the newest backtest to be as wanted.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,9 @@ func (r *Runner) Run(ctx context.Context, t tenant.Tenant, actor string, s Scope
 		b, err = Read(ctx, tx, t.ID, id)
 		return err
 	})
+	if err == nil && b.State != Done { // somebody ended it in its last moment
+		err = errCancelled
+	}
 	return b, err
 }
 
@@ -162,8 +166,14 @@ func (r *Runner) work(ctx context.Context, id ID, q Question) error {
 	return err
 }
 
-// inTurn runs the question when one of the process's turns is free.
-func (r *Runner) inTurn(ctx context.Context, q Question, progress func(done, total int)) (Result, error) {
+// inTurn runs the question when one of the process's turns is free. A panic is an error: it ends this backtest, and not
+// the process that delivers calls.
+func (r *Runner) inTurn(ctx context.Context, q Question, progress func(done, total int)) (_ Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a backtest panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
 	select {
 	case r.turns <- struct{}{}:
 		defer func() { <-r.turns }()

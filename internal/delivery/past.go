@@ -38,8 +38,12 @@ func CountPast(ctx context.Context, tx pgx.Tx, t tenant.ID, since time.Time) (n 
 // endOfTime is later than any call.
 var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// ReadPast reads a page of the tenant's calls that were received since a moment, newest first, at most limit; after is
-// the last of the page before, nil for the first page. Calls that come in meanwhile are on no page but the first.
+// pageBytes is where a page of past calls ends, however few they are: of what is stored of a call, it may be a megabyte.
+const pageBytes = 8 << 20
+
+// ReadPast reads a page of the tenant's calls that were received since a moment, newest first, at most limit and fewer
+// where much is stored of them, but for the last page at least one; after is the last of the page before, nil for the
+// first page. Calls that come in meanwhile are on no page but the first.
 func ReadPast(ctx context.Context, tx pgx.Tx, t tenant.ID, since time.Time, after *PastCall, limit int) ([]PastCall, error) {
 	before, id := endOfTime, uuid.Nil
 	if after != nil {
@@ -60,13 +64,19 @@ func ReadPast(ctx context.Context, tx pgx.Tx, t tenant.ID, since time.Time, afte
 	if err != nil {
 		return nil, fmt.Errorf("reading calls of before: %w", err)
 	}
-	calls, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (PastCall, error) {
+	defer rows.Close()
+	var calls []PastCall
+	for size := 0; size < pageBytes && rows.Next(); {
 		var p PastCall
-		err := row.Scan((*uuid.UUID)(&p.ID), &p.Received, &p.Name, (*string)(&p.Number), &p.facts, &p.folded)
+		if err := rows.Scan((*uuid.UUID)(&p.ID), &p.Received, &p.Name, (*string)(&p.Number), &p.facts, &p.folded); err != nil {
+			return nil, fmt.Errorf("reading calls of before: %w", err)
+		}
 		p.Decided = p.facts != nil
-		return p, err
-	})
-	if err != nil {
+		size += len(p.facts) + len(p.folded)
+		calls = append(calls, p)
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("reading calls of before: %w", err)
 	}
 	return calls, nil
