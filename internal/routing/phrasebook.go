@@ -275,3 +275,9 @@ func bookOf(phrases []string) *phrasebook {
 	books.by[key] = b
 	return b
 }
+
+// IsExcept reports whether a phrase takes words out of its list instead of listening for them.
+func IsExcept(phrase string) bool {
+	_, exempt := parse(phrase)
+	return exempt
+}

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -33,7 +35,8 @@ func (s *Server) showPhrases(c echo.Context, status int, amend func(*page.Phrase
 	set := draft.Rules
 	v := page.PhrasesView{Frame: s.frame(c, "Phrases", "rules"), Edits: memberOf(c).Can(account.Configure), Revision: draft.Revision, Say: c.QueryParam("say")}
 	for _, l := range set.Phrases {
-		form := page.PhraseListForm{Name: l.Name, Label: l.Label, Phrases: l.Phrases, Intents: l.Intents}
+		form := page.PhraseListForm{Name: l.Name, Label: l.Label, Intents: l.Intents, Open: c.FormValue("list") == l.Name}
+		form.Phrases, form.Except, form.More = shownPhrases(l, form.Open)
 		for _, r := range usersOfList(set, l.Name) {
 			form.Used = append(form.Used, ui.LinkProps{Label: r.Name, Href: "/rules/" + r.ID})
 		}
@@ -46,6 +49,42 @@ func (s *Server) showPhrases(c echo.Context, status int, amend func(*page.Phrase
 		amend(&v)
 	}
 	return s.page(c, status, page.Phrases(v))
+}
+
+// firstPhrases is how many of Hookline's own phrases a list shows before it is opened: there are hundreds.
+const firstPhrases = 12
+
+// shownPhrases are the phrases of a list that the page shows, those that take words out apart, and how many it does not
+// show. What people added is always shown, and first.
+func shownPhrases(l routing.PhraseList, open bool) (phrases, except []string, more int) {
+	ours := map[string]bool{}
+	for _, d := range routing.DefaultPhrases() {
+		if d.Name == l.Name {
+			for _, p := range d.Phrases {
+				ours[p] = true
+			}
+		}
+	}
+	texts := slices.Clone(l.Phrases)
+	slices.SortStableFunc(texts, func(a, b string) int {
+		return cmp.Compare(map[bool]int{true: 1}[ours[a]], map[bool]int{true: 1}[ours[b]])
+	})
+	shown := 0
+	for _, p := range texts {
+		out := routing.IsExcept(p)
+		switch {
+		case !open && ours[p] && (out || shown >= firstPhrases):
+			more++
+			continue
+		case out:
+			except = append(except, p)
+			continue
+		case ours[p]:
+			shown++
+		}
+		phrases = append(phrases, p)
+	}
+	return phrases, except, more
 }
 
 // usersOfList are the rules that speak of a phrase list.
@@ -111,7 +150,11 @@ func (s *Server) savePhrases(c echo.Context) error {
 	if what == "" {
 		return s.seeOther(c, "/rules/phrases", "")
 	}
-	return s.seeOtherUndo(c, "/rules/phrases#list-"+name, what+" in the draft.", revision)
+	back := "/rules/phrases"
+	if c.FormValue("list") == name && name != "" {
+		back += "?list=" + url.QueryEscape(name)
+	}
+	return s.seeOtherUndo(c, back+"#list-"+name, what+" in the draft.", revision)
 }
 
 // giveBack puts what was typed back on the page, with why it was not kept.

@@ -19,8 +19,8 @@ type Frame struct {
 	Pill      Pill
 	Banners   []ui.BannerProps
 	Toast     ui.ToastProps // the answer to the last act
-	Live      string // address of the stream of what changes; empty: none
-	Path      string // where the theme switch leads back to, without script
+	Live      string        // address of the stream of what changes; empty: none
+	Path      string        // where the theme switch leads back to, without script
 }
 
 // Pill says in the top bar how deliveries stand, and leads to what is behind it.
