@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,9 +28,9 @@ type Publication struct {
 
 // Reasons why a Publication is not carried out though it could be. They are the causes of Conflict faults.
 var (
-	ErrUntested = fmt.Errorf("no backtest of this draft was run")
-	ErrRefused  = fmt.Errorf("Zoho is known to refuse a part of this draft")
-	ErrNothing  = fmt.Errorf("it is live already")
+	ErrUntested = errors.New("no backtest of this draft was run")
+	ErrRefused  = errors.New("a part of this draft is known to be refused by Zoho")
+	ErrNothing  = errors.New("it is live already")
 )
 
 const maxWhy = 500 // characters

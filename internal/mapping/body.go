@@ -49,7 +49,7 @@ func ImportBody(text string) Import {
 	in.Module = addressed(text[:start])
 	doc, err := decode(quoteBare(text[start:]))
 	if err != nil {
-		in.refuse("", "The text is not JSON that can be read: %s", err)
+		in.refuse("", "The text is not JSON that can be read: %s.", err)
 		return in.Import
 	}
 	record, ok := in.record(doc)
@@ -142,7 +142,7 @@ type member struct {
 	value any // string, json.Number, bool, nil, []any or []member
 }
 
-var errTooDeep = errors.New("it is nested too deeply.")
+var errTooDeep = errors.New("it is nested too deeply")
 
 func decode(text string) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
@@ -150,11 +150,11 @@ func decode(text string) (any, error) {
 	v, err := decodeValue(dec, 0)
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errors.New("it ends too early.")
+		return nil, errors.New("it ends too early")
 	case errors.Is(err, errTooDeep) || err == nil:
 		return v, err
 	}
-	return nil, fmt.Errorf("near character %d something is wrong, such as a missing comma or quote.", dec.InputOffset())
+	return nil, fmt.Errorf("near character %d something is wrong, such as a missing comma or quote", dec.InputOffset())
 }
 
 func decodeValue(dec *json.Decoder, depth int) (any, error) {

@@ -266,11 +266,11 @@ func TestThePreviewSaysWhatBecameOfEachValue(t *testing.T) {
 
 func TestTheFormFollowsTheLayoutOfTheOrganisation(t *testing.T) {
 	t.Parallel()
-	api, _, _, md := inZoho(t)
+	api, _, _, _ := inZoho(t)
 	if err := api.CreateUniqueText(t.Context(), "Deals", "House Number", 20); err != nil {
 		t.Fatal(err)
 	}
-	md = metadataOf(t, api)
+	md := metadataOf(t, api)
 	for _, module := range mapping.Modules {
 		sections := md.Form(module)
 		if len(sections) == 0 || sections[0].Name == "" {
