@@ -324,8 +324,8 @@ func earlierCalls(ctx context.Context, tx pgx.Tx, t uuid.UUID, j *job, number ca
 		 WHERE tenant_id = @tenant AND caller_key = @number AND received_at > now() - interval '90 days'
 		   AND (received_at, id) < (@received, @id)
 		 ORDER BY received_at DESC
-		 LIMIT 50`,
-		pgx.StrictNamedArgs{"tenant": t, "number": string(number), "received": j.received, "id": j.id.UUID()})
+		 LIMIT @most`,
+		pgx.StrictNamedArgs{"most": routing.MostEarlier, "tenant": t, "number": string(number), "received": j.received, "id": j.id.UUID()})
 	if err != nil {
 		return nil, err
 	}

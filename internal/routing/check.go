@@ -7,6 +7,9 @@ import (
 	"unicode"
 )
 
+// MostEarlier is how many earlier calls from a number facts hold.
+const MostEarlier = 50
+
 // Limits of a set; what exceeds them is refused on save.
 const (
 	maxRules   = 200
@@ -146,6 +149,9 @@ func checkTest(c Condition, lists map[string]PhraseList) []string {
 	if c.Op.ComparesNumber() {
 		if c.Number < 0 || c.Number > 1e15 || c.Days < 0 || c.Days > 90 {
 			return []string{"Numbers start at 0, and a condition looks back 90 days at most."}
+		}
+		if c.Field == FieldRepeat && c.Number > MostEarlier {
+			return []string{fmt.Sprintf("Of a number's earlier calls the last %d are counted: compare with no more.", MostEarlier)}
 		}
 		return nil
 	}

@@ -439,10 +439,13 @@ func (e *evaluation) text(c Condition) (bool, string) {
 func (e *evaluation) answer(f Field) (string, bool) {
 	name, _ := answerName(f)
 	v := e.facts.Call.Answer(name)
+	if v == nil {
+		return "", false
+	}
 	if n, ok := v.(float64); ok {
 		return strconv.FormatFloat(n, 'f', -1, 64), true
 	}
-	return fmt.Sprint(v), v != nil
+	return fmt.Sprint(v), true
 }
 
 // budget is read when it is first asked for.
@@ -452,119 +455,6 @@ func (e *evaluation) budget() (n float64, from string, ok bool) {
 		e.spends.n, e.spends.from, e.spends.ok = budget(e.facts.Call, e.speech)
 	}
 	return e.spends.n, e.spends.from, e.spends.ok
-}
-
-// Sentence says a condition in words, as rules and traces show it. Groups within groups stand in brackets.
-func Sentence(c Condition, lists map[string]PhraseList) string {
-	switch {
-	case c.All != nil:
-		return joinSentences(c.All, "and", lists)
-	case c.Any != nil:
-		return joinSentences(c.Any, "or", lists)
-	case c.None != nil:
-		if len(c.None) == 1 {
-			return unless(c.None[0], lists)
-		}
-		return "none of these holds: " + joinSentences(c.None, "or", lists)
-	case c.Field == "":
-		return "any call comes in"
-	}
-	info, known := InfoOf(c.Field)
-	if !known {
-		return string(c.Field)
-	}
-	labels := make([]string, len(c.Values))
-	for i, v := range c.Values {
-		labels[i] = info.label(v)
-	}
-	switch {
-	case info.kind == words:
-		parts := []string{}
-		for _, l := range c.Lists {
-			if p, ok := lists[l]; ok {
-				parts = append(parts, p.Label)
-			} else {
-				parts = append(parts, l)
-			}
-		}
-		return "the caller says " + either(append(parts, quoted(c.Values)...))
-	case c.Op.ComparesNumber():
-		return numberSentence(c, info)
-	case info.kind == clock && len(c.Values) == 2:
-		return "the call came between " + c.Values[0] + " and " + c.Values[1]
-	case info.kind == choice:
-		verb := " is "
-		if c.Field == FieldHours {
-			verb = " are "
-		}
-		if c.Op == IsNot {
-			verb += "not "
-		}
-		return info.Label + verb + either(labels)
-	case c.Op == Contains:
-		return info.Label + " contains " + either(quoted(c.Values))
-	case c.Op == IsNot:
-		return info.Label + " is not " + either(quoted(c.Values))
-	}
-	return info.Label + " is " + either(quoted(c.Values))
-}
-
-func joinSentences(of []Condition, with string, lists map[string]PhraseList) string {
-	parts := make([]string, len(of))
-	comma := ""
-	for i, child := range of {
-		parts[i] = Sentence(child, lists)
-		switch n := len(child.All) + len(child.Any) + len(child.None); {
-		case n > 1:
-			parts[i] = "(" + parts[i] + ")"
-		case strings.Contains(parts[i], " or ") || strings.Contains(parts[i], " and "):
-			comma = ","
-		}
-	}
-	return strings.Join(parts, comma+" "+with+" ")
-}
-
-// unless says that a condition does not hold.
-func unless(c Condition, lists map[string]PhraseList) string {
-	info, _ := InfoOf(c.Field)
-	switch {
-	case len(c.None) == 1:
-		return Sentence(c.None[0], lists)
-	case c.All != nil || c.Any != nil || c.None != nil:
-		return "it is not so that (" + Sentence(c, lists) + ")"
-	case info.kind == words:
-		return strings.Replace(Sentence(c, lists), "says", "does not say", 1)
-	case info.kind == choice && c.Op == Is:
-		c.Op = IsNot
-		return Sentence(c, lists)
-	case info.kind == clock:
-		return strings.Replace(Sentence(c, lists), "came", "did not come", 1)
-	}
-	return "it is not so that " + Sentence(c, lists)
-}
-
-func numberSentence(c Condition, info FieldInfo) string {
-	n := formatNumber(c.Number)
-	bound := map[Op]string{AtLeast: "at least ", AtMost: "at most ", MoreThan: "more than ", LessThan: "less than "}[c.Op]
-	switch c.Field {
-	case FieldOpenDeals:
-		if c.Op == AtLeast && c.Number == 1 {
-			return "an open Deal is there"
-		}
-		if c.Op == AtMost && c.Number == 0 {
-			return "no open Deal is there"
-		}
-		return bound + n + " open Deals are there"
-	case FieldDuration:
-		return "the talk lasted " + bound + plural(int(c.Number), "second")
-	case FieldRepeat:
-		times := " times"
-		if c.Number == 1 {
-			times = " time"
-		}
-		return "the number called " + bound + n + times + " before within " + plural(days(c), "day")
-	}
-	return info.Label + " is " + bound + n
 }
 
 // days is how far a repeat condition looks back.

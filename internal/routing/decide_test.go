@@ -354,6 +354,7 @@ func TestASetIsCheckedBeforeItIsSaved(t *testing.T) {
 		"no unknown list":                      {Condition{Field: FieldSaid, Op: Says, Lists: []string{"nope"}}, "no phrase list"},
 		"not too deep":                         {deep, "deeper"},
 		"an empty group":                       {Condition{All: []Condition{}}, "empty"},
+		"no more earlier calls than are known": {Condition{Field: FieldRepeat, Op: AtLeast, Number: 51, Days: 90}, "the last 50"},
 		"a group or a test":                    {Condition{All: []Condition{{Field: FieldCaller, Op: Is, Values: []string{"new"}}}, Field: FieldCaller}, "either"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -364,6 +365,15 @@ func TestASetIsCheckedBeforeItIsSaved(t *testing.T) {
 				t.Errorf("got %v", p)
 			}
 		})
+	}
+}
+
+func TestAnAnswerThatWasNotGivenIsNoWord(t *testing.T) {
+	for _, op := range []Op{Is, Contains} {
+		set := Set{Rules: []Rule{{ID: "a", Name: "A", Then: []Outcome{{Do: Ignore}}, When: Condition{Field: FieldAnswer + ".gate", Op: op, Values: []string{"Nil"}}}}}
+		if d := Decide(set, facts(func(*Facts) {})); d.Rule == "a" {
+			t.Errorf("%s: a call without the answer fits", op)
+		}
 	}
 }
 

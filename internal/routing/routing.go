@@ -157,7 +157,7 @@ type Facts struct {
 	Open       bool           `json:"open"`                  // whether the tenant's hours were open when the call began
 	LocalTime  time.Time      `json:"local_time"`            // the call's start in the tenant's zone
 	Holiday    string         `json:"holiday,omitempty"`     // name of the tenant's holiday on that day; empty for none
-	Earlier    []time.Time    `json:"earlier,omitempty"`     // starts of earlier calls with the number, newest first, at most 50 of the last 90 days
+	Earlier    []time.Time    `json:"earlier,omitempty"`     // starts of earlier calls with the number, newest first, at most MostEarlier of the last 90 days
 	Revision   int            `json:"revision"`              // of the call
 	DecidedAt  time.Time      `json:"decided_at"`            // business time of the decision, in the tenant's zone
 	Weekdays   []time.Weekday `json:"weekdays,omitempty"`    // on which the tenant is open; none: Monday to Friday
