@@ -238,6 +238,10 @@ func (c *rulesImport) Run(w *world) error {
 	if err != nil {
 		return fmt.Errorf("reading the document: %w", err)
 	}
+	var tight bytes.Buffer // an export is indented, and the server's limit is for what it stores
+	if json.Compact(&tight, doc) == nil {
+		doc = tight.Bytes()
+	}
 	var now changes
 	etag, err := a.get(w.ctx, "/draft/changes", &now)
 	if err != nil {
@@ -320,14 +324,16 @@ type backtested struct {
 	Revision int `json:"revision"`
 	Version  int `json:"version"`
 	Result   struct {
-		Total     int `json:"total"`
-		Calls     int `json:"calls"`
-		Undecided int `json:"undecided"`
-		Changed   int `json:"changed"`
-		Reruled   int `json:"reruled"`
-		Failing   int `json:"failing"`
-		Mended    int `json:"mended"`
-		Outcomes  []struct {
+		Total      int `json:"total"`
+		Calls      int `json:"calls"`
+		Undecided  int `json:"undecided"`
+		Unreadable int `json:"unreadable"`
+		Changed    int `json:"changed"`
+		Reruled    int `json:"reruled"`
+		Failing    int `json:"failing"`
+		Mended     int `json:"mended"`
+		StillFail  int `json:"still_fail"`
+		Outcomes   []struct {
 			Outcome string `json:"outcome"`
 			Live    int    `json:"live"`
 			Draft   int    `json:"draft"`
@@ -360,6 +366,9 @@ const mostFailures = 20
 func (b backtested) print(w io.Writer) error {
 	r := b.Result
 	fmt.Fprintf(w, "Draft revision %d against version %d on %d calls: %d would change, %d would fail.\n", b.Revision, b.Version, r.Calls, r.Changed, r.Failing)
+	if r.StillFail > 0 {
+		fmt.Fprintf(w, "%d fail now and with the draft.\n", r.StillFail)
+	}
 	if r.Mended > 0 {
 		fmt.Fprintf(w, "%d that fail now would go through.\n", r.Mended)
 	}
@@ -368,6 +377,12 @@ func (b backtested) print(w io.Writer) error {
 	}
 	if r.Undecided > 0 {
 		fmt.Fprintf(w, "%d were left out: they still wait, or could not be read as calls.\n", r.Undecided)
+	}
+	if r.Unreadable > 0 {
+		fmt.Fprintf(w, "%d were left out: what is stored of them could not be run.\n", r.Unreadable)
+	}
+	if more := r.Total - r.Calls - r.Undecided - r.Unreadable; more > 0 {
+		fmt.Fprintf(w, "%d older ones were not run.\n", more)
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	if len(r.Outcomes) > 0 {

@@ -161,6 +161,9 @@ func TestAnImportSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("want %q: %v", want, err)
 		}
 	}
+	if out := s.must(strings.Replace(good, "\n", "\n"+strings.Repeat(" ", 2000), 1000), "rules", "import"); !strings.Contains(out, "nothing to publish") {
+		t.Errorf("the same, with wide indents: %s", out)
+	}
 	out := s.must(strings.Replace(good, `"field": "Last_Name",
         "value": "`, `"field": "Last_Name",
         "value": "{{ no_such }}`, 1), "rules", "import")
@@ -220,7 +223,7 @@ func TestABacktestIsATableAndAnExitCode(t *testing.T) {
 
 func TestABacktestPrintsWhatChangesAndNoCaller(t *testing.T) {
 	t.Parallel()
-	const answer = `{"revision":18,"version":3,"result":{"total":13,"calls":12,"undecided":1,"changed":4,"reruled":2,"failing":1,"mended":0,
+	const answer = `{"revision":18,"version":3,"result":{"total":25,"calls":12,"undecided":1,"unreadable":2,"still_fail":5,"changed":4,"reruled":2,"failing":1,"mended":0,
 		"outcomes":[{"outcome":"Lead and Call created","live":10,"draft":7},{"outcome":"Deal and Call created","live":2,"draft":5}],
 		"moves":[{"from":"Lead and Call created","to":"Deal and Call created","calls":3},{"from":"Lead and Call created","to":"Lead and Call created","calls":1}],
 		"failures":[{"id":"0190","received_at":"2026-03-02T17:04:00Z","name":"Sarah","number":"+14155550123","reasons":[{"module":"Leads","field":"Industry","sentence":"Zoho requires Industry."}]}],
@@ -234,8 +237,11 @@ func TestABacktestPrintsWhatChangesAndNoCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `Draft revision 18 against version 3 on 12 calls: 4 would change, 1 would fail.
+5 fail now and with the draft.
 2 more are decided by another rule, to the same effect.
 1 were left out: they still wait, or could not be read as calls.
+2 were left out: what is stored of them could not be run.
+10 older ones were not run.
 
 OUTCOME                LIVE  DRAFT  CHANGE
 Lead and Call created  10    7      -3
