@@ -106,7 +106,7 @@ func Latest(ctx context.Context, tx pgx.Tx, t tenant.ID, revision, version int) 
 	rows, _ := tx.Query(ctx, `
 		SELECT id, revision, version, scope, total, done, state, result, asked_by, started_at, ended_at
 		  FROM backtests
-		 WHERE tenant_id = @tenant AND revision = @revision AND version = @version AND state = 'done'
+		 WHERE tenant_id = @tenant AND revision = @revision::bigint AND version = @version AND state = 'done'
 		 ORDER BY id DESC
 		 LIMIT 1`,
 		pgx.StrictNamedArgs{"tenant": t.UUID(), "revision": revision, "version": version})

@@ -75,6 +75,9 @@ func Parse(text []byte) (Set, error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return Set{}, fault.Wrap(fault.Invalid, err, "This is not the JSON document that an export writes: "+jsonSentence(err)+".")
 	}
+	if s.Rules.Rules == nil || s.Rules.Phrases == nil {
+		return Set{}, fault.New(fault.Invalid, `The document lacks "rules" or "phrases". Export one to see what it looks like; write [] where there shall be none.`)
+	}
 	return s, s.sound()
 }
 
@@ -179,7 +182,7 @@ func At(ctx context.Context, tx pgx.Tx, t tenant.ID, version int) (Set, error) {
 	rows, _ := tx.Query(ctx, `
 		SELECT version, config
 		FROM config_versions
-		WHERE tenant_id = @tenant AND version = @version`,
+		WHERE tenant_id = @tenant AND version = @version::bigint`,
 		pgx.StrictNamedArgs{"tenant": t.UUID(), "version": version})
 	s, err := pgx.CollectExactlyOneRow(rows, scanSet)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -228,7 +231,7 @@ func Versions(ctx context.Context, tx pgx.Tx, t tenant.ID, before, limit int) ([
 	rows, _ := tx.Query(ctx, `
 		SELECT version AS number, why, changes, tested, created_by AS by, created_at AS at
 		FROM config_versions
-		WHERE tenant_id = @tenant AND (@before = 0 OR version < @before)
+		WHERE tenant_id = @tenant AND (@before::bigint = 0 OR version < @before::bigint)
 		ORDER BY version DESC
 		LIMIT @limit`,
 		pgx.StrictNamedArgs{"tenant": t.UUID(), "before": before, "limit": limit})

@@ -302,9 +302,9 @@ func TestADocumentComesBackAsItWentOut(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for text, want := range map[string]string{
-		`{"rules":[{"id":"a","name":"A","wen":{}}]}`:                                                                      "wen",
-		`{"rules":[{"id":"a","name":"A","then":[{"do":"fly"}]}]}`:                                                         "cannot do",
-		`{"rules":[{"id":"a","name":"A","then":[{"do":"ignore"}],"when":{"field":"caller","op":"at_least","number":3}}]}`: "no number",
+		`{"phrases":[],"rules":[{"id":"a","name":"A","wen":{}}]}`:                                                                      "wen",
+		`{"phrases":[],"rules":[{"id":"a","name":"A","then":[{"do":"fly"}]}]}`:                                                         "cannot do",
+		`{"phrases":[],"rules":[{"id":"a","name":"A","then":[{"do":"ignore"}],"when":{"field":"caller","op":"at_least","number":3}}]}`: "no number",
 		`[1]`: "document",
 		`{`:   "document",
 		`{"rules":"` + strings.Repeat("x", 1<<20) + `"}`: "larger",
@@ -484,8 +484,8 @@ func TestRowsThatSayNothingAreRefused(t *testing.T) {
 
 // What Parse takes is a document that comes back as itself, whatever was sent.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"rules":[]}`, `{"rules":[{"id":"a","name":"A","when":{"all":[{}]},"then":[{"do":"ignore"}]}]}`, `{"phrases":[{"name":"a","label":"A","phrases":["x*"]}]}`,
-		`{"mappings":{"Leads":[{"field":"Email","value":"{{ email }}","mode":"always"}]}}`, `{"mappings":null}`, `[]`, "\xff"} {
+	for _, seed := range []string{`{}`, `{"rules":[],"phrases":[]}`, `{"phrases":[],"rules":[{"id":"a","name":"A","when":{"all":[{}]},"then":[{"do":"ignore"}]}]}`, `{"rules":[],"phrases":[{"name":"a","label":"A","phrases":["x*"]}]}`,
+		`{"rules":[],"phrases":[],"mappings":{"Leads":[{"field":"Email","value":"{{ email }}","mode":"always"}]}}`, `{"rules":[],"phrases":[],"mappings":null}`, `[]`, "\xff"} {
 		f.Add([]byte(seed))
 	}
 	whole, err := json.Marshal(config.Defaults())

@@ -74,7 +74,7 @@ func Revision(ctx context.Context, tx pgx.Tx, t tenant.ID, revision int) (Set, e
 		return Defaults(), nil
 	}
 	var doc []byte
-	err := tx.QueryRow(ctx, `SELECT config FROM draft_edits WHERE tenant_id = @tenant AND revision = @revision`,
+	err := tx.QueryRow(ctx, `SELECT config FROM draft_edits WHERE tenant_id = @tenant AND revision = @revision::bigint`,
 		pgx.StrictNamedArgs{"tenant": t.UUID(), "revision": revision}).Scan(&doc)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Set{}, fault.New(fault.Conflict, "This page is too old: the rules and mappings were changed many times since it was opened. Reload it, then repeat your change.")
@@ -90,7 +90,7 @@ func Edits(ctx context.Context, tx pgx.Tx, t tenant.ID, since, limit int) ([]Edi
 	rows, _ := tx.Query(ctx, `
 		SELECT revision, what, edited_by AS by, edited_at AS at
 		FROM draft_edits
-		WHERE tenant_id = @tenant AND revision > @since
+		WHERE tenant_id = @tenant AND revision > @since::bigint
 		ORDER BY revision DESC
 		LIMIT @limit`,
 		pgx.StrictNamedArgs{"tenant": t.UUID(), "since": since, "limit": limit})

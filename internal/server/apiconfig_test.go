@@ -163,6 +163,9 @@ func TestProgramsReadAndWriteTheDraft(t *testing.T) {
 	p.send("PUT", "/api/v1/draft", `{"rules":[],"colour":1}`, "If-Match", "*").want(t, "an unknown key", 422, "")
 	p.send("PUT", "/api/v1/draft", `{"rules":"`+strings.Repeat("x", 1<<20)+`"}`, "If-Match", "*").want(t, "too large", 413, "about:blank")
 	p.send("PUT", "/api/v1/draft", "", "If-Match", "*").want(t, "nothing", 400, "")
+	for _, empty := range []string{`{}`, `null`, `{"rules":[]}`} {
+		p.send("PUT", "/api/v1/draft", empty, "If-Match", "*").want(t, "a document that leaves all out: "+empty, 422, "")
+	}
 
 	viewer := l.program(owner, account.Viewer).script()
 	viewer.send("GET", "/api/v1/draft", "").want(t, "a viewer reads", 200, "")
@@ -200,6 +203,9 @@ func TestProgramsPublishAndGoBack(t *testing.T) {
 	p.send("POST", "/api/v1/versions/1/restore", `{"despite_problems":true}`).want(t, "forth", 200, "")
 	p.send("POST", "/api/v1/versions/9/restore", "").want(t, "no version", 404, "")
 	p.send("GET", "/api/v1/versions/9", "").want(t, "no version", 404, "")
+	p.send("GET", "/api/v1/versions/99999999999", "").want(t, "no number of a version", 404, "")
+	p.send("POST", "/api/v1/publish", `{"skip_backtest":true}`, "If-Match", `"99999999999"`).want(t, "no number of a draft", 412, "stale")
+	p.send("GET", "/api/v1/versions?cursor=99999999999", "").want(t, "from no number of a version", 200, "")
 	if old := p.send("GET", "/api/v1/versions/1", "").want(t, "an old one", 200, ""); !strings.Contains(old.text, "no_such") {
 		t.Error("version 1 is not as it was published")
 	}
