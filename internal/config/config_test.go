@@ -348,7 +348,7 @@ func TestTheDifferenceIsSaidInWords(t *testing.T) {
 func TestAFormOfAForgottenRevisionIsRefused(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	const kept = 300
+	const kept = 100
 	d.in(func(ctx context.Context, tx pgx.Tx) error { // one transaction: as many edits, in less time
 		for i := range kept {
 			_, err := config.EditDraft(ctx, tx, d.tenant, "ann", i, func(s *config.Set) (string, error) {

@@ -32,7 +32,7 @@ type Edit struct {
 }
 
 // keptEdits is how many revisions of a tenant's draft are kept: a form that was made from an older one is refused.
-const keptEdits = 300
+const keptEdits = 100
 
 // ErrStale is the cause of the Conflict when somebody has changed meanwhile what a person or program looked at.
 var ErrStale = errors.New("changed meanwhile")

@@ -45,6 +45,7 @@ func (w *Worker) settingOf(ctx context.Context, t tenant.ID, stamp string) (*set
 		if s.config, err = config.Live(ctx, tx, t); err != nil {
 			return err
 		}
+		s.config.Rules = s.config.Rules.Sharing() // it is kept for every tenant
 		s.sources, err = readSources(ctx, tx, t)
 		return err
 	})
