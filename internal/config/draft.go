@@ -21,6 +21,7 @@ type Draft struct {
 	Revision int  // grows by one with whatever changes the draft, for ever: one revision is one content
 	Open     bool // it holds changes that are not live
 	Undoable bool // the last edit can be taken back
+	Edited   bool // by the edit that gave it; not when that came to what the draft said already
 }
 
 // Edit is one thing that was done to the draft.
@@ -277,5 +278,7 @@ func write(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, e entry, a
 	if err := account.Audit(ctx, tx, t, actor, "draft.edited", fmt.Sprintf("revision %d", revision), map[string]any{"what": e.what}); err != nil {
 		return Draft{}, err
 	}
-	return ReadDraft(ctx, tx, t)
+	d, err := ReadDraft(ctx, tx, t)
+	d.Edited = true
+	return d, err
 }

@@ -55,20 +55,33 @@ func (s *Server) editDraft(c echo.Context, change config.Change) error {
 
 // formRevision is the revision of the draft that a form was made from.
 func formRevision(c echo.Context) (int, error) {
-	n, err := strconv.Atoi(c.FormValue("revision"))
-	if err != nil || n < 0 {
+	n, ok := ordinal(c.FormValue("revision"))
+	if !ok {
 		return 0, fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
 	}
 	return n, nil
 }
 
+// ordinal reads the number of a version or of a revision; nothing counts further than a column that holds one.
+func ordinal(text string) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int(n), err == nil
+}
+
 // undoPath is where the last edit of the draft is taken back.
 const undoPath = "/draft/undo"
 
-// seeOtherUndo leads on after an edit of the draft, with a toast that can take it back.
-func (s *Server) seeOtherUndo(c echo.Context, path, toast string, revision int) error {
-	back, _, _ := strings.Cut(path, "#")
-	return s.seeOtherWith(c, path, ui.ToastProps{Text: toast, Undo: undoPath, Hidden: map[string]string{"revision": strconv.Itoa(revision), "back": back}})
+// seeOtherUndo leads on after an edit that gave the draft d, with a toast that can take it back. An edit that came to
+// nothing, because the draft says that already, has nothing of its own to take back.
+func (s *Server) seeOtherUndo(c echo.Context, path, toast string, d config.Draft) error {
+	if !d.Edited {
+		return s.seeOther(c, path, "Nothing was changed.")
+	}
+	back := path
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		back = path[:i]
+	}
+	return s.seeOtherWith(c, path, ui.ToastProps{Text: toast, Undo: undoPath, Hidden: map[string]string{"revision": strconv.Itoa(d.Revision), "back": back}})
 }
 
 // pageBefore is the page that an undo or a discard leads back to.

@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -18,13 +17,13 @@ const mostNews = 50
 
 // draftNews says what others did to the draft since a page was made.
 func (s *Server) draftNews(c echo.Context) error {
-	since, err := strconv.Atoi(c.QueryParam("since"))
-	if err != nil || since < 0 {
+	since, ok := ordinal(c.QueryParam("since"))
+	if !ok {
 		return fault.New(fault.Invalid, "The address lacks the revision that the page shows. Reload the page.")
 	}
 	m := memberOf(c)
 	var v page.DraftNews
-	err = s.inTenant(c, func(tx pgx.Tx) error {
+	err := s.inTenant(c, func(tx pgx.Tx) error {
 		edits, err := config.Edits(ctx(c), tx, m.Tenant.ID, since, mostNews)
 		if err != nil {
 			return err

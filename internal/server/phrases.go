@@ -126,7 +126,7 @@ func heard(set routing.Set, sentence string) []page.HeardBy {
 func (s *Server) savePhrases(c echo.Context) error {
 	name := c.Param("name")
 	what := ""
-	revision, err := s.changeRules(c, func(set *routing.Set) (string, error) {
+	draft, err := s.changeRules(c, func(set *routing.Set) (string, error) {
 		var err error
 		if name == "" {
 			what, err = addList(set, c.FormValue("label"), textLines(c.FormValue("phrases")), commas(c.FormValue("intents")))
@@ -154,7 +154,7 @@ func (s *Server) savePhrases(c echo.Context) error {
 	if c.FormValue("list") == name && name != "" {
 		back += "?list=" + url.QueryEscape(name)
 	}
-	return s.seeOtherUndo(c, back+"#list-"+name, what+" in the draft.", revision)
+	return s.seeOtherUndo(c, back+"#list-"+name, what+" in the draft.", draft)
 }
 
 // giveBack puts what was typed back on the page, with why it was not kept.
@@ -177,7 +177,7 @@ func addList(set *routing.Set, label string, phrases, intents []string) (string,
 		return "", fault.New(fault.Invalid, "A list needs a name and at least one phrase.")
 	}
 	set.Phrases = append(set.Phrases, routing.PhraseList{Name: "list-" + uuid.Must(uuid.NewV7()).String(), Label: label, Phrases: phrases, Intents: intents})
-	return "Phrase list “" + label + "” added", nil
+	return "Phrase list " + named(label) + " added", nil
 }
 
 // changeList does what a button of a list says. Nothing is said where nothing changes.
@@ -196,7 +196,7 @@ func changeList(set *routing.Set, i int, c echo.Context) (string, error) {
 		}
 		label := l.Label
 		set.Phrases = slices.Delete(set.Phrases, i, i+1)
-		return "Phrase list “" + label + "” deleted", nil
+		return "Phrase list " + named(label) + " deleted", nil
 	case "rename":
 		label := strings.TrimSpace(c.FormValue("label"))
 		if label == "" {
@@ -207,7 +207,7 @@ func changeList(set *routing.Set, i int, c echo.Context) (string, error) {
 		}
 		was := l.Label
 		l.Label = label
-		return fmt.Sprintf("Phrase list “%s” is now named “%s”", was, label), nil
+		return fmt.Sprintf("Phrase list %s is now named %s", named(was), named(label)), nil
 	}
 	return addTexts(l, c.FormValue("new"), c.FormValue("intent")), nil
 }
@@ -218,7 +218,7 @@ func dropText(texts *[]string, gone, label string) string {
 		return ""
 	}
 	*texts = slices.Delete(slices.Clone(*texts), at, at+1)
-	return fmt.Sprintf("“%s” removed from the %s", gone, label)
+	return named(gone) + " removed from the " + clipped(label, 60)
 }
 
 // addTexts adds phrases and intents that the list lacks; several stand between commas or on lines of their own.
@@ -227,7 +227,7 @@ func addTexts(l *routing.PhraseList, phrases, intents string) string {
 	add := func(to *[]string, typed string) {
 		for _, one := range commas(strings.ReplaceAll(typed, "\n", ",")) {
 			if !slices.ContainsFunc(*to, func(had string) bool { return strings.EqualFold(had, one) }) {
-				*to, added = append(slices.Clone(*to), one), append(added, "“"+clipped(one, 60)+"”")
+				*to, added = append(slices.Clone(*to), one), append(added, named(one))
 			}
 		}
 	}
@@ -236,7 +236,7 @@ func addTexts(l *routing.PhraseList, phrases, intents string) string {
 	if len(added) == 0 {
 		return ""
 	}
-	return clipped(strings.Join(added, ", "), 150) + " added to the " + l.Label
+	return clipped(strings.Join(added, ", "), 150) + " added to the " + clipped(l.Label, 60)
 }
 
 // textLines are the lines of a text area that hold something.

@@ -105,14 +105,18 @@ func (s *Server) saveRule(c echo.Context) error {
 		return s.showRule(c, http.StatusOK, v, draft)
 	}
 	v.Added = ""
+	var stored config.Draft
 	r, err := ruleOf(v)
 	if err == nil {
-		revision, err = s.storeRule(c, r)
+		stored, err = s.storeRule(c, r)
 	}
 	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.Conflict) {
 		if clash, ok := errors.AsType[*config.Conflict](err); ok {
 			v.Conflict = conflictOf(clash)
 			v.Revision = clash.Now // saved again, it is meant
+			if !hasRule(draft.Rules, v.ID) {
+				v.ID = "" // somebody has deleted it: saved again, it is a rule of its own
+			}
 		} else {
 			v.Problems[""] = fault.SentenceOf(err)
 		}
@@ -124,17 +128,17 @@ func (s *Server) saveRule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.seeOtherUndo(c, "/rules", "Rule saved in the draft. Publish it to make it live.", revision)
+	return s.seeOtherUndo(c, "/rules", "Rule saved in the draft. Publish it to make it live.", stored)
 }
 
 // storeRule puts a rule into the draft. A new one goes to the top, below the rules that keep calls out of Zoho: under the
 // one for new callers it could never fire.
-func (s *Server) storeRule(c echo.Context, r routing.Rule) (revision int, err error) {
+func (s *Server) storeRule(c echo.Context, r routing.Rule) (config.Draft, error) {
 	return s.changeRules(c, func(set *routing.Set) (string, error) {
 		if r.ID == "" {
 			r.ID = uuid.Must(uuid.NewV7()).String()
 			set.Rules = slices.Insert(set.Rules, firstPlace(*set), r)
-			return "“" + r.Name + "” added", nil
+			return named(r.Name) + " added", nil
 		}
 		i, err := ruleAt(set, r.ID)
 		if err != nil {
@@ -142,7 +146,7 @@ func (s *Server) storeRule(c echo.Context, r routing.Rule) (revision int, err er
 		}
 		r.Off = set.Rules[i].Off
 		set.Rules[i] = r
-		return "“" + r.Name + "” changed", nil
+		return named(r.Name) + " changed", nil
 	})
 }
 

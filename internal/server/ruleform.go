@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -245,10 +247,11 @@ func doingOf(row page.ActionRow) (routing.Outcome, error) {
 
 // typedNumber reads a number as people type it: 25,000 or $25K.
 func typedNumber(text string) (float64, error) {
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
+	n, err := strconv.ParseFloat(text, 64)
+	if err == nil && !math.IsNaN(n) {
 		return n, nil
 	}
-	if n, ok := routing.Money(text); ok {
+	if n, ok := routing.Money(text); ok && !errors.Is(err, strconv.ErrRange) {
 		return n, nil
 	}
 	return 0, fault.New(fault.Invalid, "Enter a number, such as 25,000.")

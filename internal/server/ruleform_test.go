@@ -9,11 +9,13 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"hookline/internal/account"
 	"hookline/internal/config"
 	"hookline/internal/routing"
 	"hookline/internal/server/servertest"
@@ -395,5 +397,28 @@ func TestAdviceStandsBesideTheRule(t *testing.T) {
 	f.press("show", "op.2", "at_least", "n.2", "1")
 	if !strings.Contains(f.page.Body, "No call can fit this rule") {
 		t.Error("a rule whose conditions exclude each other does not say so")
+	}
+}
+
+func TestARuleThatSomebodyDeletedMeanwhileIsKeptByWhoEditsIt(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	bob := s.Member(owner.Tenant, "bob@acme.test", account.Admin)
+	form := with(formOn(t, owner.Get("/rules/lead"), "rule"), "name", "Leads who call", "act", "save")
+	press(t, bob, "/rules/lead/delete")
+	p := owner.Post("/rules/lead", form)
+	if p.Status != http.StatusConflict || !strings.Contains(p.Body, `id="conflict"`) {
+		t.Fatalf("saved over a deletion: %d", p.Status)
+	}
+	action := regexp.MustCompile(`<form[^>]*id="rule"[^>]*action="([^"]*)"`).FindStringSubmatch(p.Body)
+	if action == nil {
+		t.Fatalf("no form comes back:\n%s", p.Body)
+	}
+	if p = owner.Post(action[1], with(formOn(t, p, "rule"), "act", "save")); p.Status != http.StatusSeeOther {
+		t.Fatalf("saved again: %d", p.Status)
+	}
+	if rules := draftRules(t, owner).Rules; !slices.ContainsFunc(rules, func(r routing.Rule) bool { return r.Name == "Leads who call" }) {
+		t.Errorf("the rule is not there: %+v", rules)
 	}
 }

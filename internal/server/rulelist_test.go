@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"hookline/internal/config"
 	"hookline/internal/routing"
 	"hookline/internal/server/servertest"
 )
@@ -169,5 +170,42 @@ func TestASentenceIsTriedOnThePhrases(t *testing.T) {
 	}
 	if got := heard("Good morning"); !strings.Contains(got, "No list hears it.") {
 		t.Errorf("%s", got)
+	}
+}
+
+func TestUndoIsOfferedOnlyForWhatTheEditDid(t *testing.T) {
+	t.Parallel()
+	owner := servertest.New(t).Owner("ann@acme.test")
+	undo := `<form method="post" action="/draft/undo"><input type="hidden" name="back"`
+	toasted := func(p servertest.Page) string {
+		t.Helper()
+		_, toast, _ := strings.Cut(owner.Get(p.Location).Body, `id="toasts"`)
+		toast, _, _ = strings.Cut(toast, "data-dismiss")
+		return toast
+	}
+	if toast := toasted(press(t, owner, "/rules/spam/delete")); !strings.Contains(toast, undo) {
+		t.Fatalf("no way back after deleting: %s", toast)
+	}
+	saved := with(formOn(t, owner.Get("/rules/lead"), "rule"), "act", "save")
+	if toast := toasted(owner.Post("/rules/lead", saved)); strings.Contains(toast, undo) || !strings.Contains(toast, "Nothing was changed.") {
+		t.Errorf("saving a rule as it is offers to take back what was done before: %s", toast)
+	}
+	press(t, owner, "/rules/lead/switch", "on", "0")
+	before := draftOf(t, owner).Revision - 1 // a page that somebody else opened before
+	late := owner.Post("/rules/lead/switch", url.Values{"revision": {strconv.Itoa(before)}, "on": {"0"}})
+	if toast := toasted(late); strings.Contains(toast, undo) {
+		t.Errorf("switching off what another has switched off offers to take theirs back: %s", toast)
+	}
+}
+
+func TestALongNameLosesNoUndo(t *testing.T) {
+	t.Parallel()
+	owner := servertest.New(t).Owner("ann@acme.test")
+	for _, letter := range []string{"<", "😀", "م"} {
+		drafted(t, owner, func(set *config.Set) { set.Rules.Rules[1].Name = strings.Repeat(letter, 200) })
+		list := owner.Get(press(t, owner, "/rules/"+draftRules(t, owner).Rules[1].ID+"/copy").Location).Body
+		if _, toast, _ := strings.Cut(list, `id="toasts"`); !strings.Contains(toast, "switched off, in the draft.") || !strings.Contains(toast, `action="/draft/undo"`) {
+			t.Errorf("a name of 200 times %q: no toast with a way back", letter)
+		}
 	}
 }

@@ -267,7 +267,9 @@ func dropValue(v *page.RuleForm, key string, at int) {
 		row := &v.Then[i]
 		switch {
 		case strings.HasSuffix(key, "-if"):
-			drop(&row.If.Values)
+			if row.If != nil {
+				drop(&row.If.Values)
+			}
 		case len(row.With) > 0:
 			if at >= 0 && at < len(row.With) {
 				row.With = slices.Delete(row.With, at, at+1)

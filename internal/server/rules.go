@@ -133,25 +133,24 @@ func decidedHref(rule string) string {
 }
 
 // changeRules changes the rules in the draft, as change makes them of those that the form was made from, and gives the
-// draft's revision.
-func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (what string, err error)) (revision int, err error) {
+// draft that it comes to.
+func (s *Server) changeRules(c echo.Context, change func(set *routing.Set) (what string, err error)) (draft config.Draft, err error) {
 	on, err := formRevision(c)
 	if err != nil {
-		return 0, err
+		return draft, err
 	}
 	err = s.inTenant(c, func(tx pgx.Tx) error {
-		draft, err := config.EditDraft(ctx(c), tx, tenantOf(c), memberOf(c).Email, on, func(set *config.Set) (string, error) { return change(&set.Rules) })
-		revision = draft.Revision
+		draft, err = config.EditDraft(ctx(c), tx, tenantOf(c), memberOf(c).Email, on, func(set *config.Set) (string, error) { return change(&set.Rules) })
 		return err
 	})
-	return revision, err
+	return draft, err
 }
 
 // changeRule changes the list by one of its buttons, and comes back to the list with a toast that takes the change back.
 // A change that says nothing has changed nothing.
 func (s *Server) changeRule(c echo.Context, change func(set *routing.Set, at int) (what string, err error)) error {
 	what := ""
-	revision, err := s.changeRules(c, func(set *routing.Set) (string, error) {
+	draft, err := s.changeRules(c, func(set *routing.Set) (string, error) {
 		i, err := ruleAt(set, c.Param("id"))
 		if err != nil {
 			return "", err
@@ -168,7 +167,7 @@ func (s *Server) changeRule(c echo.Context, change func(set *routing.Set, at int
 	if what == "" {
 		return s.seeOther(c, "/rules#rule-"+c.Param("id"), "The rule stands there already.")
 	}
-	return s.seeOtherUndo(c, "/rules#rule-"+c.Param("id"), what+" in the draft.", revision)
+	return s.seeOtherUndo(c, "/rules#rule-"+c.Param("id"), what+" in the draft.", draft)
 }
 
 // ruleAt finds a rule by its id.
@@ -192,7 +191,7 @@ func (s *Server) moveRule(c echo.Context) error {
 		}
 		r := set.Rules[i]
 		set.Rules = slices.Insert(slices.Delete(set.Rules, i, i+1), to, r)
-		return fmt.Sprintf("“%s” moved to place %d", r.Name, to+1), nil
+		return fmt.Sprintf("%s moved to place %d", named(r.Name), to+1), nil
 	})
 }
 
@@ -220,7 +219,7 @@ func (s *Server) switchRule(c echo.Context) error {
 			return "", nil
 		}
 		set.Rules[i].Off = !on
-		return "“" + set.Rules[i].Name + "” switched " + map[bool]string{true: "on", false: "off"}[on], nil
+		return named(set.Rules[i].Name) + " switched " + map[bool]string{true: "on", false: "off"}[on], nil
 	})
 }
 
@@ -230,7 +229,7 @@ func (s *Server) copyRule(c echo.Context) error {
 		twin := set.Rules[i]
 		twin.ID, twin.Off, twin.Name = uuid.Must(uuid.NewV7()).String(), true, freeName(*set, twin.Name)
 		set.Rules = slices.Insert(set.Rules, i+1, twin)
-		return "“" + twin.Name + "” added, switched off,", nil
+		return named(twin.Name) + " added, switched off,", nil
 	})
 }
 
@@ -247,10 +246,13 @@ func freeName(set routing.Set, name string) string {
 	}
 }
 
+// named is a name in a sentence; of a long one the beginning is enough.
+func named(name string) string { return "“" + clipped(name, 60) + "”" }
+
 func (s *Server) deleteRule(c echo.Context) error {
 	return s.changeRule(c, func(set *routing.Set, i int) (string, error) {
 		name := set.Rules[i].Name
 		set.Rules = slices.Delete(set.Rules, i, i+1)
-		return "“" + name + "” deleted", nil
+		return named(name) + " deleted", nil
 	})
 }

@@ -28,12 +28,9 @@ func (s *Server) versions(c echo.Context) error { return s.showVersions(c, http.
 
 func (s *Server) showVersions(c echo.Context, status int, asks *ui.DialogProps) error {
 	m := memberOf(c)
-	before, err := strconv.Atoi(c.QueryParam("before"))
-	if err != nil || before < 0 {
-		before = 0
-	}
+	before, _ := ordinal(c.QueryParam("before"))
 	v := page.VersionsView{Frame: s.frame(c, "Versions", "rules"), Edits: m.Can(account.Configure), Asks: asks}
-	err = s.inTenant(c, func(tx pgx.Tx) error {
+	err := s.inTenant(c, func(tx pgx.Tx) error {
 		live, err := config.Live(ctx(c), tx, m.Tenant.ID)
 		if err != nil {
 			return err
@@ -97,8 +94,8 @@ var errNoVersion = fault.New(fault.NotFound, "There is no such version.")
 
 // versionOf reads the version that the address names: what it says, and how it came about.
 func (s *Server) versionOf(c echo.Context, tx pgx.Tx) (config.Set, config.Version, error) {
-	n, err := strconv.Atoi(c.Param("n"))
-	if err != nil || n < 0 {
+	n, ok := ordinal(c.Param("n"))
+	if !ok {
 		return config.Set{}, config.Version{}, errNoVersion
 	}
 	set, err := config.At(ctx(c), tx, tenantOf(c), n)
@@ -199,12 +196,12 @@ func (s *Server) versionFile(c echo.Context) error {
 
 // restoreVersion makes an older version, or the defaults (0), live again.
 func (s *Server) restoreVersion(c echo.Context) error {
-	n, err := strconv.Atoi(c.Param("n"))
-	if err != nil || n < 0 {
+	n, ok := ordinal(c.Param("n"))
+	if !ok {
 		return errNoVersion
 	}
-	live, err := strconv.Atoi(c.FormValue("live"))
-	if err != nil {
+	live, ok := ordinal(c.FormValue("live"))
+	if !ok {
 		return fault.New(fault.Invalid, "The form is not complete. Go back and reload the page.")
 	}
 	m := memberOf(c)
