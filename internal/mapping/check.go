@@ -119,7 +119,7 @@ func checkModule(module string, rows []Row, md Metadata) []Problem {
 		}
 		switch {
 		case filled(module, row.Field):
-			add(row.Field, true, nil, "%s is filled by the rule and cannot be mapped.", row.Field)
+			add(row.Field, true, nil, "%s is filled by the rule or by Hookline itself and cannot be mapped. Remove the row.", row.Field)
 			continue
 		case !there && (reserved[row.Field] || strings.HasPrefix(row.Field, "$")):
 			add(row.Field, true, nil, "%s is set by Zoho and cannot be mapped. Remove the row.", row.Field)

@@ -53,8 +53,10 @@ var linked = map[string]map[string]bool{
 	"Notes":    {"Parent_Id": true},
 }
 
-// filled reports whether an action fills a field of a module itself.
-func filled(module, name string) bool { return linked[module][name] || name == tagField }
+// filled reports whether an action, or Hookline for its reference, fills a field of a module itself.
+func filled(module, name string) bool {
+	return linked[module][name] || name == tagField || name == RefField
+}
 
 // reserved are fields of every record that are Zoho's own. A row may name one only where the organisation's list of fields
 // lets it be written.

@@ -3,12 +3,14 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"hookline/internal/call"
 	"hookline/internal/routing"
+	"hookline/internal/zoho"
 )
 
 // longest is a call in which everything is as long as it can be.
@@ -139,6 +141,31 @@ func TestTR3WhatACallerSaysIsNeverATemplate(t *testing.T) {
 	} {
 		if got := value(t, source, f); got != want {
 			t.Errorf("%s: %q", source, got)
+		}
+	}
+}
+
+func TestTheReferenceByWhichARecordIsFoundAgainIsNobodysToWrite(t *testing.T) {
+	t.Parallel()
+	md := Standard()
+	calls := md["Calls"]
+	calls.Fields = append(slices.Clone(calls.Fields), zoho.Field{APIName: RefField, Label: "Hookline Ref", Type: "text", Length: 100, Unique: true, Visible: true, CanCreate: true, CanUpdate: true})
+	md["Calls"] = calls
+	set := DefaultSet()
+	set.Modules["Calls"] = append(set.Modules["Calls"], Row{Field: RefField, Value: "{{ call_summary }}", Mode: Always})
+	if p := Check(set, md); !slices.ContainsFunc(p, func(p Problem) bool { return p.Field == RefField && p.Blocking }) {
+		t.Errorf("it can be mapped: %v", p)
+	}
+	f := sarah()
+	d := routing.Decision{Actions: []routing.Action{{Slot: "call", Kind: routing.LogCall}}}
+	drafts, _ := Render(set, d, f, md)
+	if _, there := drafts[0].Fields[RefField]; there || drafts[0].Marker.Field != RefField {
+		t.Errorf("%v %+v", drafts[0].Fields, drafts[0].Marker)
+	}
+	late, _ := Late(set, d, f, md, []Written{{Slot: "call", ID: "1", Sent: map[string]any{RefField: "before"}}})
+	for _, l := range late {
+		if _, there := l.Fields[RefField]; there {
+			t.Errorf("news write over it: %v", l.Fields)
 		}
 	}
 }

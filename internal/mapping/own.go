@@ -21,7 +21,7 @@ func CheckOwn(o routing.Outcome, md Metadata) []Problem {
 		f, there := fields.Field(v.Field)
 		switch {
 		case filled(module, v.Field), !there && reserved[v.Field]:
-			add(true, "%s is filled by the rule itself and can have no value of its own.", v.Field)
+			add(true, "%s is set by the rule, by Hookline or by Zoho itself and can have no value of its own.", v.Field)
 			continue
 		case slices.Contains(fields.Gone, v.Field), !there && md.Known(module):
 			add(false, "Your %s in Zoho have no field %s: it is not sent. Take the value out of the rule, or create the field in Zoho.", module, v.Field)

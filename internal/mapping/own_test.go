@@ -37,8 +37,9 @@ func TestARulesOwnValuesAreChecked(t *testing.T) {
 		{Field: "Lead_Status", Value: "Not Contacted"}: "",
 		{Field: "City", Value: "{{ nobody }}"}:         "There is no variable named “nobody”",
 		{Field: "City", Value: "{{ city"}:              "At character",
-		{Field: "Tag", Value: "hot"}:                   "filled by the rule itself",
-		{Field: "Created_By", Value: "1"}:              "filled by the rule itself",
+		{Field: "Tag", Value: "hot"}:                   "by Zoho itself",
+		{Field: "Created_By", Value: "1"}:              "by Zoho itself",
+		{Field: RefField, Value: "x"}:                  "by Hookline",
 		{Field: "Last_Name", Value: " "}:               "cannot stay empty",
 	} {
 		problems := CheckOwn(routing.Outcome{Do: routing.CreateLead, With: []routing.Value{value}}, Standard())
