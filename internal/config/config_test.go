@@ -191,7 +191,7 @@ func TestTwoEditorsLoseNothing(t *testing.T) {
 	before := d.draft()
 	_, err := d.edit("cid", 0, func(s *config.Set) { s.Mappings.Modules["Leads"][0].Value = "Caller" })
 	var c *config.Conflict
-	if !errors.As(err, &c) || c.By != "bob and ann" || len(c.Clashes) != 1 || !strings.Contains(c.Clashes[0].Mine, "Caller") || !strings.Contains(c.Clashes[0].Theirs, "{{ last_name }}") {
+	if !errors.As(err, &c) || c.By != "bob or ann" || len(c.Clashes) != 1 || !strings.Contains(c.Clashes[0].Mine, "Caller") || !strings.Contains(c.Clashes[0].Theirs, "{{ last_name }}") {
 		t.Errorf("%v %+v", err, c)
 	}
 	if c != nil && (c.Clashes[0].Of != config.OfMapping || c.Clashes[0].ID != "Leads" || c.Clashes[0].Field == "") {
@@ -572,6 +572,23 @@ func TestOfTwoWhoMoveRulesEachFindsItsOwnMoved(t *testing.T) {
 	}
 	if want := []string{"spam", "no-number", "open-deal", "buying", "lead", "contact", "new-caller"}; !slices.Equal(got, want) {
 		t.Errorf("the rules stand as %v, want %v", got, want)
+	}
+}
+
+func TestAVersionTellsItsChangesInBriefHoweverManyTheyAre(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	draft := mustEdit(t, d, "ann", 0, func(s *config.Set) {
+		for n := range 230 {
+			s.Mappings.Modules["Leads"] = append(s.Mappings.Modules["Leads"], mapping.Row{Field: fmt.Sprintf("Field_%d", n), Value: strings.Repeat("long ", 800)})
+		}
+	})
+	v, err := d.publish(config.Publication{Actor: "ann", Revision: draft.Revision, Untested: true, Despite: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Changes) != 201 || v.Changes[200] != "And 30 more." || len(v.Changes[0]) > 1100 {
+		t.Errorf("%d changes, the last %q", len(v.Changes), v.Changes[len(v.Changes)-1])
 	}
 }
 

@@ -28,7 +28,7 @@ type Clash struct {
 
 // Conflict is an edit that was not stored, because somebody else has changed the same since its form was made.
 type Conflict struct {
-	By      string // who
+	By      string // who; of several, one of them
 	Clashes []Clash
 	Now     int // the draft's revision, with theirs in it
 	Merged  Set // what both have made, with mine where they clash: to go on with, on revision Now
@@ -54,7 +54,7 @@ func conflict(ctx context.Context, tx pgx.Tx, t tenant.ID, on int, now Draft, me
 			who = append(who, e.By)
 		}
 	}
-	c := &Conflict{By: strings.Join(who, " and "), Clashes: clashes, Now: now.Revision, Merged: merged}
+	c := &Conflict{By: strings.Join(who, " or "), Clashes: clashes, Now: now.Revision, Merged: merged}
 	return fault.Wrap(fault.Conflict, c, fmt.Sprintf(
 		"%s changed the same while you were editing: %s. Nothing of theirs was overwritten and nothing of yours is lost: compare the two, then save again.", c.By, clashes[0].What))
 }

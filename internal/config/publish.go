@@ -139,12 +139,33 @@ func agreed(s Set, md mapping.Metadata, despite bool) error {
 	return fault.Wrap(fault.Conflict, ErrRefused, "Zoho would refuse what this says. "+strings.Join(sentences, " "))
 }
 
+// Of what a version changes in words, so much is kept with it. Its content is kept whole.
+const (
+	mostChanges   = 200
+	longestChange = 1000 // characters
+)
+
+// inBrief are changes as they are kept with a version.
+func inBrief(changes []string) []string {
+	out := make([]string, 0, min(mostChanges+1, len(changes)))
+	for _, c := range changes[:min(mostChanges, len(changes))] {
+		if letters := []rune(c); len(letters) > longestChange {
+			c = string(letters[:longestChange-1]) + "…"
+		}
+		out = append(out, c)
+	}
+	if more := len(changes) - mostChanges; more > 0 {
+		out = append(out, fmt.Sprintf("And %d more.", more))
+	}
+	return out
+}
+
 func publish(ctx context.Context, tx pgx.Tx, t tenant.ID, actor string, from, to Set, why string, tested *Tested, action string, detail map[string]any) (Version, error) {
 	doc, err := json.Marshal(to)
 	if err != nil {
 		return Version{}, fmt.Errorf("writing the configuration as JSON: %w", err)
 	}
-	v := Version{Number: from.Version + 1, Why: why, Changes: Sentences(Diff(from, to)), Tested: tested, By: actor}
+	v := Version{Number: from.Version + 1, Why: why, Changes: inBrief(Sentences(Diff(from, to))), Tested: tested, By: actor}
 	err = tx.QueryRow(ctx, `
 		INSERT INTO config_versions (tenant_id, version, config, why, changes, tested, created_by)
 		VALUES (@tenant, @version, @config, @why, @changes, @tested, @actor)
