@@ -19,7 +19,6 @@ import (
 type filter struct {
 	min, max int // arguments
 	usage    string
-	about    string
 	apply    func(v any, args []any, s *scope) any
 }
 
@@ -36,7 +35,7 @@ func init() {
 		}
 	}
 	filters = map[string]*filter{
-		"default": {1, maxArgs, `default: "text", other_variable`, "the first that is not empty", func(v any, args []any, _ *scope) any {
+		"default": {1, maxArgs, `default: "text", other_variable`, func(v any, args []any, _ *scope) any {
 			for _, a := range args {
 				if !isEmpty(v) {
 					break
@@ -45,15 +44,15 @@ func init() {
 			}
 			return v
 		}},
-		"upcase":     {0, 0, "upcase", "CAPITALS", onText(strings.ToUpper)},
-		"downcase":   {0, 0, "downcase", "small letters", onText(strings.ToLower)},
-		"capitalize": {0, 0, "capitalize", "First letter large", onText(capitalize)},
-		"title":      {0, 0, "title", "Every Word Large", onText(title)},
-		"trim":       {0, 0, "trim", "without space around it", onText(strings.TrimSpace)},
-		"digits":     {0, 0, "digits", "digits only", onText(digits)},
-		"first_name": {0, 0, "first_name", "the first name of a full one", onText(func(n string) string { f, _, _ := call.SplitName(n); return f })},
-		"last_name":  {0, 0, "last_name", "the last name of a full one", onText(func(n string) string { _, l, _ := call.SplitName(n); return l })},
-		"split_name": {1, 1, `split_name: "first" or "last"`, "a part of a full name", func(v any, args []any, s *scope) any {
+		"upcase":     {0, 0, "upcase", onText(strings.ToUpper)},
+		"downcase":   {0, 0, "downcase", onText(strings.ToLower)},
+		"capitalize": {0, 0, "capitalize", onText(capitalize)},
+		"title":      {0, 0, "title", onText(title)},
+		"trim":       {0, 0, "trim", onText(strings.TrimSpace)},
+		"digits":     {0, 0, "digits", onText(digits)},
+		"first_name": {0, 0, "first_name", onText(func(n string) string { f, _, _ := call.SplitName(n); return f })},
+		"last_name":  {0, 0, "last_name", onText(func(n string) string { _, l, _ := call.SplitName(n); return l })},
+		"split_name": {1, 1, `split_name: "first" or "last"`, func(v any, args []any, s *scope) any {
 			first, last, company := call.SplitName(textOf(v, s.env))
 			switch textOf(args[0], s.env) {
 			case "first":
@@ -63,16 +62,16 @@ func init() {
 			}
 			return last
 		}},
-		"truncate": {1, 1, "truncate: 80", "at most so many characters, ending in …", func(v any, args []any, s *scope) any {
+		"truncate": {1, 1, "truncate: 80", func(v any, args []any, s *scope) any {
 			if isEmpty(v) {
 				return v
 			}
 			return cut(textOf(v, s.env), count(args[0]))
 		}},
-		"replace": {2, 2, `replace: "this", "by that"`, "one text put in place of another", replace},
-		"number":  {0, 0, "number", "the number in a text", asNumber},
-		"money":   {0, 0, "money", `a sum as people say it: "$50K" is 50000`, asNumber},
-		"round": {0, 1, "round: 2", "rounded to so many decimals", func(v any, args []any, s *scope) any {
+		"replace": {2, 2, `replace: "this", "by that"`, replace},
+		"number":  {0, 0, "number", asNumber},
+		"money":   {0, 0, "money", asNumber},
+		"round": {0, 1, "round: 2", func(v any, args []any, s *scope) any {
 			n, ok := asNumber(v, nil, s).(float64)
 			if !ok {
 				return nil
@@ -84,7 +83,7 @@ func init() {
 			p := math.Pow10(places)
 			return math.Round(n*p) / p
 		}},
-		"times": {1, 1, "times: 12", "multiplied", func(v any, args []any, s *scope) any {
+		"times": {1, 1, "times: 12", func(v any, args []any, s *scope) any {
 			n, ok := asNumber(v, nil, s).(float64)
 			m, ok2 := asNumber(args[0], nil, s).(float64)
 			if !ok || !ok2 {
@@ -92,33 +91,33 @@ func init() {
 			}
 			return n * m
 		}},
-		"date":              {0, 2, `date: "D MMMM YYYY"`, "a date in a form of your own: YYYY, MM, MMM, MMMM, DD, D, ddd, dddd, HH, h, mm, ss, A", formatDate},
-		"add_days":          {1, 1, "add_days: 30", "so many days later", shift(func(t time.Time, n int, _ *environment) time.Time { return t.AddDate(0, 0, n) })},
-		"add_business_days": {1, 1, "add_business_days: 3", "so many days later, counting only days on which you are open", shift(businessDays)},
-		"or_in_days": {1, 1, "or_in_days: 30", "if empty, the day so many days after the call", func(v any, args []any, s *scope) any {
+		"date":              {0, 2, `date: "D MMMM YYYY"`, formatDate},
+		"add_days":          {1, 1, "add_days: 30", shift(func(t time.Time, n int, _ *environment) time.Time { return t.AddDate(0, 0, n) })},
+		"add_business_days": {1, 1, "add_business_days: 3", shift(businessDays)},
+		"or_in_days": {1, 1, "or_in_days: 30", func(v any, args []any, s *scope) any {
 			if !isEmpty(v) {
 				return v
 			}
 			return day(s.env.now.AddDate(0, 0, min(count(args[0]), 3650)))
 		}},
-		"phone": {0, 1, `phone: "e164", "international" or "national"`, "a number in another spelling", func(v any, args []any, s *scope) any {
+		"phone": {0, 1, `phone: "e164", "international" or "national"`, func(v any, args []any, s *scope) any {
 			return spell(v, args, s)
 		}},
-		"duration": {0, 0, "duration", "seconds as mm:ss", func(v any, _ []any, s *scope) any {
+		"duration": {0, 0, "duration", func(v any, _ []any, s *scope) any {
 			n, ok := asNumber(v, nil, s).(float64)
 			if !ok || n < 0 || n > 1e7 {
 				return nil
 			}
 			return clock(time.Duration(n) * time.Second)
 		}},
-		"join": {0, 1, `join: ", "`, "a list as text", func(v any, args []any, s *scope) any {
+		"join": {0, 1, `join: ", "`, func(v any, args []any, s *scope) any {
 			with := ", "
 			if len(args) > 0 {
 				with = textOf(args[0], s.env)
 			}
 			return joined(v, with, s.env)
 		}},
-		"map": {2, maxArgs, `map: "this", "becomes that", "otherwise"`, "one value chosen for another; a last single value is for all others", func(v any, args []any, s *scope) any {
+		"map": {2, maxArgs, `map: "this", "becomes that", "otherwise"`, func(v any, args []any, s *scope) any {
 			have := fold(textOf(v, s.env))
 			for len(args) >= 2 {
 				if fold(textOf(args[0], s.env)) == have {
@@ -132,19 +131,6 @@ func init() {
 			return v
 		}},
 	}
-}
-
-// FilterInfo describes a filter for the editor.
-type FilterInfo struct{ Name, Usage, About string }
-
-// Filters lists the filters by name.
-func Filters() []FilterInfo {
-	var out []FilterInfo
-	for name, f := range filters {
-		out = append(out, FilterInfo{Name: name, Usage: f.usage, About: f.about})
-	}
-	slices.SortFunc(out, func(a, b FilterInfo) int { return strings.Compare(a.Name, b.Name) })
-	return out
 }
 
 func isEmpty(v any) bool {

@@ -81,9 +81,6 @@ func InfoOf(f Field) (FieldInfo, bool) {
 	return FieldInfo{}, false
 }
 
-// IsNumber reports whether the field is compared with a number.
-func (i FieldInfo) IsNumber() bool { return i.kind == number }
-
 // IsTime reports whether the field is a time of day.
 func (i FieldInfo) IsTime() bool { return i.kind == clock }
 
@@ -125,9 +122,6 @@ func (o Op) holds(value, bound float64) bool {
 
 // IsWords reports whether the field is searched for phrases.
 func (i FieldInfo) IsWords() bool { return i.kind == words }
-
-// IsText reports whether the field is free text.
-func (i FieldInfo) IsText() bool { return i.kind == text }
 
 func (i FieldInfo) label(value string) string {
 	for _, c := range i.Choices {
