@@ -76,6 +76,7 @@
   // A form that gives itself back with each button renews its own part of the page in place, one turn after another and
   // each with what the form then holds; a button that leaves the page (data-leaves) does what it does without script.
   const turns = new WeakMap();
+  let refusals = 0;
   const renew = (form, act, why) => {
     const turn = turns.get(form) || { last: Promise.resolve(), typed: false };
     turns.set(form, turn);
@@ -117,7 +118,10 @@
       document.removeEventListener("keydown", key, true);
       const to = rows().indexOf(row);
       if (!drop) list.insertBefore(row, home);
-      else if (to !== from) renew(row.querySelector("form[data-renews]"), { to: String(to + 1) }, "pressed");
+      else if (to !== from) {
+        const before = refusals;
+        renew(row.querySelector("form[data-renews]"), { to: String(to + 1) }, "pressed").then(() => { if (refusals > before) list.insertBefore(row, home); });
+      }
     };
     const move = (e) => {
       const over = rows().find((r) => { const box = r.getBoundingClientRect(); return r !== row && e.clientY >= box.top && e.clientY < box.bottom; });
@@ -171,6 +175,33 @@
   const fade = (root) => all(".toast", root).forEach((toast) => {
     const leave = () => { toast.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : toast.remove(); };
     setTimeout(leave, 6000);
+  });
+
+  // What a person asked for and did not get: what stands on the page stays, and a toast says why, once.
+  const refuse = (text) => {
+    refusals++;
+    const toasts = document.getElementById("toasts");
+    if (all("span", toasts).some((said) => said.textContent === text)) return;
+    const toast = document.createElement("div"), says = document.createElement("span"), dismiss = document.createElement("button");
+    toast.className = "toast";
+    toast.setAttribute("role", "status");
+    says.textContent = text;
+    Object.assign(dismiss, { type: "button", className: "btn btn-quiet btn-small", textContent: "Dismiss" });
+    dismiss.dataset.dismiss = "";
+    toast.append(says, dismiss);
+    toasts.append(toast);
+    fade(toasts);
+  };
+  // An error page is no part of this one. What renews itself unasked tries again by itself.
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { ctx } = event.detail;
+    const page = ctx.response?.status >= 400 && new DOMParser().parseFromString(ctx.text, "text/html").querySelector("[data-problem]");
+    if (!page) return;
+    event.preventDefault();
+    if (ctx.request.method !== "GET") refuse(all("p", page).map((p) => p.textContent.trim().replace(/\s+/g, " ")).join(" "));
+  });
+  document.addEventListener("htmx:error", (event) => {
+    if (event.detail.ctx?.request.method === "POST" && !event.detail.ctx.response) refuse("Hookline cannot be reached just now. What you did last may not be kept; what you typed still stands here.");
   });
 
   // "Select all" boxes, and the count beside the act.

@@ -172,3 +172,38 @@ func TestRulesAreMovedByKeysAndByPointer(t *testing.T) {
 		b.At("/rules")
 	})
 }
+
+// What the server refuses with a page of its own is no part of the page that stands: that one stays, and a toast says why.
+func TestARefusalLeavesThePageAsItIsAndIsSaid(t *testing.T) {
+	s := servertest.New(t)
+	s.Owner("ann@acme.test")
+	b := signedIn(t, s)
+	spoil := `document.querySelectorAll("input[name=revision]").forEach((r) => { r.value = "lost"; })`
+
+	b.Goto(s.URL + "/rules/lead")
+	browser.Eval[any](b, spoil)
+	b.Type("#name", "A name of mine")
+	b.Until(`document.getElementById("toasts").innerText.includes("The form is not complete.")`)
+	if name := browser.Eval[string](b, `document.getElementById("name")?.value ?? "gone"`); name != "A name of mine" {
+		t.Errorf("the refusal took the form: the name is %q", name)
+	}
+
+	b.Goto(s.URL + "/rules")
+	browser.Eval[any](b, spoil)
+	b.ClickOn(`#switch-spam`)
+	b.Until(`document.getElementById("toasts").innerText.includes("The form is not complete.")`)
+	b.Sees("Contact who wants to buy")
+
+	b.Goto(s.URL + "/mapping/Leads")
+	browser.Eval[any](b, spoil)
+	b.Type(`[name="value.Last_Name"]`, "{{ last_name }} the first")
+	b.Until(`document.getElementById("toasts").innerText.includes("The form is not complete.")`)
+	if n := browser.Eval[int](b, `document.querySelectorAll("#example, h1").length`); n != 2 {
+		t.Errorf("the refusal stands within the page: %d parts", n)
+	}
+
+	b.Goto(s.URL + "/rules")
+	browser.Eval[any](b, `window.fetch = () => Promise.reject(new TypeError("offline"))`)
+	b.ClickOn(`#switch-spam`)
+	b.Until(`document.getElementById("toasts").innerText.includes("Hookline cannot be reached")`)
+}
