@@ -105,6 +105,10 @@ func TestFullLogInABrowser(t *testing.T) {
 	for name, path := range pages {
 		b.Check(name, l.URL+path)
 	}
+	b.Goto(l.URL + "/")
+	if n := browser.Eval[int](b, `[...document.querySelectorAll(".chart .bar")].filter((e) => e.getBoundingClientRect().right > e.closest(".chart").getBoundingClientRect().right).length`); n > 0 {
+		t.Errorf("%d bars of the chart reach out of it", n)
+	}
 	for _, width := range []int64{1440, 360} {
 		b.Size(width, 900)
 		b.Goto(l.URL + "/calls/" + ids["refused"].String())
