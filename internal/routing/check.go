@@ -279,6 +279,9 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 	}) {
 		out = append(out, "An owner is for what the rule creates, and this rule creates nothing.")
 	}
+	if beforeItsLead(then) {
+		out = append(out, "The Call is logged on the new Lead, so the Lead comes first: move “Create a Lead” above “Log the Call”.")
+	}
 	if kinds[Ignore] > 0 && len(then) > 1 {
 		out = append(out, "A rule that writes nothing does nothing else.")
 	}
@@ -286,6 +289,12 @@ func checkOutcomes(then []Outcome, lists map[string]PhraseList) []string {
 		out = append(out, "A rule that hands the call to a person does nothing else.")
 	}
 	return out
+}
+
+// beforeItsLead says whether a Call is logged on a Lead that is created only after it.
+func beforeItsLead(then []Outcome) bool {
+	logged := slices.IndexFunc(then, func(o Outcome) bool { return o.Do == LogCall && o.On == "lead" })
+	return logged >= 0 && slices.ContainsFunc(then[logged:], func(o Outcome) bool { return o.Do == CreateLead })
 }
 
 func checkIf(o Outcome, lists map[string]PhraseList) []string {

@@ -150,6 +150,7 @@ func TestOutcomesAreCheckedAndSaidInWords(t *testing.T) {
 		{[]Outcome{lead, {Do: SetOwner, Owner: "572576", OwnerName: "Jane Roe"}}, "", "create a Lead and give what is created to Jane Roe"},
 		{[]Outcome{lead, {Do: SetOwner, Owner: "jane"}}, "Choose the user", ""},
 		{[]Outcome{{Do: AddTags, Tags: []string{"a"}}, {Do: SetOwner, Owner: "572576"}}, "creates nothing", ""},
+		{[]Outcome{{Do: LogCall, On: "lead"}, lead}, "the Lead comes first", ""},
 		{[]Outcome{{Do: CreateDeal, Within: 30, Account: true, Quiet: true}}, "",
 			"create a Deal (not a second within 30 days) with the Account of the caller's company without Zoho's own workflows"},
 		{[]Outcome{{Do: FindAccount}}, "cannot do", ""},

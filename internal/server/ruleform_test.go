@@ -287,6 +287,26 @@ func TestARuleIsBuiltWithButtonsAlone(t *testing.T) {
 	}
 }
 
+func TestALeadIsCreatedBeforeTheCallIsLoggedOnIt(t *testing.T) {
+	t.Parallel()
+	f := newRule(t, servertest.New(t).Owner("ann@acme.test"))
+	f.press("do", "name", "Nights", "doing", "log_call")
+	f.press("add ", "fact", "caller")
+	f.press("show", "v.1", "new")
+	if !strings.Contains(f.page.Body, "The open Deal (these callers have none)") {
+		t.Error("what these callers cannot have is not named")
+	}
+	f.press("do", "doing", "create_lead")
+	f.form["on.a1"] = []string{"lead"}
+	if got := f.form["do"]; !reflect.DeepEqual(got, []string{"a2", "a1"}) {
+		t.Errorf("the actions stand as %q", got)
+	}
+	f.press("down a2")
+	if p := f.save(); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "the Lead comes first") {
+		t.Errorf("logged before its Lead: %d", p.Status)
+	}
+}
+
 func TestEveryFactAndActionCanBeChosen(t *testing.T) {
 	t.Parallel()
 	owner := servertest.New(t).Owner("ann@acme.test")

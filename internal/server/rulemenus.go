@@ -231,7 +231,10 @@ func (m ruleMenus) dressAction(v *page.RuleForm, row *page.ActionRow) {
 	}
 	switch o.Do {
 	case routing.LogCall:
-		row.Ons = offered(logOns(*v), row.On, "")
+		row.Ons = logOns(*v)
+		if name := logged[row.On]; name != "" && !slices.ContainsFunc(row.Ons, func(o ui.Option) bool { return o.Value == row.On }) {
+			row.Ons = append(row.Ons, ui.Option{Value: row.On, Label: name + " (these callers have none)"})
+		}
 	case routing.AddTags:
 		row.Ons = offered([]ui.Option{{Value: "", Label: "The caller's record"}, {Value: "deal", Label: "The Deal"}}, row.On, "")
 	case routing.MoveStage:
@@ -317,6 +320,9 @@ func callers(v page.RuleForm) []string {
 func does(v page.RuleForm, kind routing.ActionKind) bool {
 	return slices.ContainsFunc(v.Then, func(r page.ActionRow) bool { return r.Do == string(kind) })
 }
+
+// logged names what a Call can be logged on.
+var logged = map[string]string{"deal": "The open Deal", "contact": "The Contact", "lead": "The Lead"}
 
 // logOns are the records that a Call can be logged on, for the callers that the rule is for.
 func logOns(v page.RuleForm) []ui.Option {

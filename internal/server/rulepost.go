@@ -157,7 +157,7 @@ func actOnForm(v *page.RuleForm, form url.Values) {
 		v.When.Rows, v.Added = append(v.When.Rows, row), row.Key
 	case "do":
 		row := newAction(*v, routing.ActionKind(form.Get("doing")))
-		v.Then, v.Added = append(v.Then, row), row.Key
+		v.Then, v.Added = slices.Insert(v.Then, actionPlace(*v, row), row), row.Key
 	case "remove":
 		group := groupAt(v, groupOfKey(key))
 		if group != nil {
@@ -243,6 +243,16 @@ func newAction(v page.RuleForm, kind routing.ActionKind) page.ActionRow {
 		row.On = string(logOns(v)[0].Value)
 	}
 	return row
+}
+
+// actionPlace is where a new action goes: last, but a Lead or Deal above the Call, which is logged on what is there by then.
+func actionPlace(v page.RuleForm, row page.ActionRow) int {
+	if row.Do == string(routing.CreateLead) || row.Do == string(routing.CreateDeal) {
+		if i := slices.IndexFunc(v.Then, func(r page.ActionRow) bool { return r.Do == string(routing.LogCall) }); i >= 0 {
+			return i
+		}
+	}
+	return len(v.Then)
 }
 
 func moveRow[T any](rows []T, verb string, is func(T) bool) {
