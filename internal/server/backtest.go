@@ -272,7 +272,7 @@ func (s *Server) changes(c echo.Context, v *page.BacktestResult, b backtest.Back
 	for _, change := range all[at:end] {
 		v.Changes = append(v.Changes, page.BacktestChange{Call: "/calls/" + change.ID, Compare: compareHref(b.ID, change.ID), Caller: callerIn(change.CallRef, m.Tenant.Country),
 			When: moment(change.Received, s.Now(), m.Tenant.Zone), From: change.Live.Outcome, To: change.Draft.Outcome, FromRule: change.Live.Rule, ToRule: change.Draft.Rule,
-			Fails: change.Draft.Fails, Differs: differs(change.Records)})
+			Failing: change.Live.Fails, Fails: change.Draft.Fails, Differs: differs(change.Records)})
 	}
 	link := func(at int) string {
 		q := url.Values{}

@@ -257,6 +257,22 @@ func TestADraftThatMakesCallsFailSaysWhichAndWhereToMendIt(t *testing.T) {
 	if p := owner.Post("/draft/publish", url.Values{"revision": {revision}}); p.Status != http.StatusSeeOther {
 		t.Errorf("publish on it: %d %s", p.Status, visible(p.Body))
 	}
+	if p := owner.Get("/versions"); !strings.Contains(visible(p.Body), "1 changed, 1 more would fail.") {
+		t.Errorf("the version: %s", visible(p.Body))
+	}
+	drafted(t, owner, func(set *config.Set) {
+		rows := set.Mappings.Modules["Calls"]
+		for i := range rows {
+			if rows[i].Field == "Description" {
+				rows[i].Value = "By phone"
+			}
+		}
+	})
+	owner.Post("/draft/backtest", url.Values{"scope": {"30"}})
+	p = draftShows(t, owner, "1 call, 1 would change.")
+	if !strings.Contains(visible(p.Body), "Fails") {
+		t.Errorf("what fails already is not marked: %s", visible(p.Body))
+	}
 }
 
 func TestABacktestInABrowser(t *testing.T) {

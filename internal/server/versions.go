@@ -67,7 +67,7 @@ func (s *Server) versionRow(m account.Member, v config.Version, live int) page.V
 	row := page.VersionRow{Number: v.Number, Name: versionName(v.Number), Href: versionHref(v.Number), By: v.By, Why: v.Why, Changes: v.Changes,
 		When: moment(v.At, s.Now(), m.Tenant.Zone), Live: v.Number == live, Tested: "Published without a backtest."}
 	if t := v.Tested; t != nil {
-		row.Tested = fmt.Sprintf("Published on a backtest of %s: %s changed, %s would fail.", count(t.Calls, "call", "calls"), thousands(t.Changed), thousands(t.Failing))
+		row.Tested = fmt.Sprintf("Published on a backtest of %s: %s changed, %s more would fail.", count(t.Calls, "call", "calls"), thousands(t.Changed), thousands(t.Failing))
 	}
 	return row
 }
