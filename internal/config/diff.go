@@ -262,7 +262,7 @@ func rowSentence(r mapping.Row) string {
 		s += ", in new records only"
 	}
 	if r.AddToList {
-		s += ", added to Zoho's list where it lacks"
+		s += ", which Zoho adds to its list where it is missing"
 	}
 	return s
 }

@@ -234,6 +234,9 @@ func ruleClash(mine, theirs *routing.Rule, ours, others Set) Clash {
 		c.ID = theirs.ID
 		c.What, c.Theirs = "the rule “"+theirs.Name+"”", sentence(*theirs, others.Rules)
 	}
+	if mine != nil && theirs != nil && mine.Name != theirs.Name {
+		c.Mine, c.Theirs = "“"+mine.Name+"”: "+c.Mine, "“"+theirs.Name+"”: "+c.Theirs
+	}
 	return c
 }
 

@@ -93,9 +93,9 @@ func TestRulesAreOrderedSwitchedEditedAndBroughtBack(t *testing.T) {
 		if p := owner.Post("/rules/"+added.ID, with(quotesAtNight("3"), "on.a2", "contact")); p.Status != 303 {
 			t.Errorf("%d", p.Status)
 		}
-		p := owner.Post("/rules/"+added.ID, with(quotesAtNight("3"), "within.a1", "7"))
+		p := owner.Post("/rules/"+added.ID, with(quotesAtNight("3"), "within.a1", "7", "name", "Night quotes"))
 		if p.Status != 409 || !strings.Contains(p.Body, "ann@acme.test changed the same while you were editing") || !strings.Contains(p.Body, `name="revision" value="4"`) ||
-			!strings.Contains(p.Body, "not a second within 7 days) and log the Call on it") || !strings.Contains(p.Body, "not a second within 14 days) and log the Call on the Contact") {
+			!strings.Contains(p.Body, "“Night quotes”: When") || !strings.Contains(p.Body, "not a second within 7 days) and log the Call on it") || !strings.Contains(p.Body, "not a second within 14 days) and log the Call on the Contact") {
 			t.Errorf("both sides, and what was typed: %d\n%s", p.Status, p.Body)
 		}
 		again := formOn(t, p, "rule")
