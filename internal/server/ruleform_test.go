@@ -65,7 +65,7 @@ func (d dice) test(info routing.FieldInfo) routing.Condition {
 	case c.Op.ComparesNumber():
 		c.Number = []float64{0, 1, 25_000, 0.5, 1e9}[d.IntN(5)]
 		if info.Field == routing.FieldRepeat {
-			c.Days = d.IntN(91)
+			c.Number, c.Days = min(c.Number, routing.MostEarlier), d.IntN(91)
 		}
 	case info.IsTime():
 		c.Values = []string{"22:00", "06:30"}
@@ -128,6 +128,10 @@ func (d dice) outcomes() []routing.Outcome {
 	}
 	all[0].With = []routing.Value{{Field: "Industry", Value: "Plumbing\n“two” lines & <more>"}, {Field: "Gone_Field", Value: ""}}
 	d.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	lead := slices.IndexFunc(all, func(o routing.Outcome) bool { return o.Do == routing.CreateLead })
+	if call := slices.IndexFunc(all, func(o routing.Outcome) bool { return o.Do == routing.LogCall }); call < lead {
+		all[call], all[lead] = all[lead], all[call] // the Call may be logged on that Lead
+	}
 	return all
 }
 
