@@ -37,6 +37,9 @@ func TestAReplayShowsWhatTheRulesOfThenAndNowComeTo(t *testing.T) {
 	another.From = "+14155550177"
 	ignored := l.receive(src, another)
 	l.until(owner, "/calls?status=ignored", ignored.String())
+	if says := words(owner.Get("/calls/replay?id=" + delivered.String())); !strings.Contains(says, "Both come to the same for this call.") || strings.Contains(says, "“Nobody”") {
+		t.Error("of a call that stands, the page decides afresh by today's rules")
+	}
 	l.publishes(owner, "As it was", func(s *config.Set) {
 		s.Rules.Rules = s.Rules.Rules[1:]
 		s.Mappings.Modules["Leads"][0].Value = "Caller"

@@ -6,6 +6,7 @@ import (
 
 	"hookline/internal/account"
 	"hookline/internal/harness/browser"
+	"hookline/internal/server/servertest"
 )
 
 // Two people have pages open that were made from the same draft.
@@ -51,5 +52,19 @@ func TestTwoPeopleEditTheSameDraftInTwoBrowsers(t *testing.T) {
 	}
 	if set := draftOf(t, owner); set.Rules.Rules[5].Name != "Leads who call" {
 		t.Errorf("the conflict changed the draft: %s", set.Rules.Rules[5].Name)
+	}
+}
+
+func TestTheNewsOfADraftAreWhatOthersDid(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	owner := s.Owner("ann@acme.test")
+	bob := s.Member(owner.Tenant, "bob@acme.test", account.Admin)
+	press(t, owner, "/rules/spam/switch", "on", "0")
+	if says := words(owner.Get("/draft/news?since=0")); says != "" {
+		t.Errorf("one's own edit is told as news: %s", says)
+	}
+	if says := words(bob.Get("/draft/news?since=0")); !strings.Contains(says, "ann@acme.test") {
+		t.Errorf("the edit of another is not told: %s", says)
 	}
 }
