@@ -26,6 +26,17 @@ const (
 // takenIDs name other things than a rule where its id stands: in decisions, and in addresses of pages.
 var takenIDs = []string{DefaultRule, "new", "try", "phrases"}
 
+// maxKey is how many characters the id of a rule and the name of a phrase list have at most.
+const maxKey = 64
+
+// isKey reports whether a text can name a rule or a list wherever one is named: in an address, too.
+func isKey(s string) bool {
+	foreign := func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}
+	return s != "" && len(s) <= maxKey && !strings.ContainsFunc(s, foreign)
+}
+
 // Problem is what is wrong with a rule, in words.
 type Problem struct {
 	Rule     string // id
@@ -52,8 +63,8 @@ func (s Set) Check() []Problem {
 	for _, r := range s.Rules {
 		name := strings.TrimSpace(r.Name)
 		switch {
-		case r.ID == "" || len(r.ID) > 64:
-			add(r.ID, "A rule needs an id of at most 64 characters.")
+		case !isKey(r.ID):
+			add(r.ID, "A rule needs an id of 1 to %d letters, digits, dashes and underscores; %q is none.", maxKey, clip(r.ID, 80))
 		case slices.Contains(takenIDs, r.ID):
 			add(r.ID, "No rule can have the id %q: it stands for something else.", r.ID)
 		case seen[r.ID]:
@@ -77,10 +88,12 @@ func (s Set) Check() []Problem {
 	named := map[string]bool{}
 	for _, l := range s.Phrases {
 		switch {
-		case l.Name == "" || strings.TrimSpace(l.Label) == "":
-			add("", "A phrase list needs a name and a label.")
-		case len([]rune(l.Name)) > maxText || len([]rune(l.Label)) > maxText:
-			add("", "The name or the label of the phrase list “%s” is longer than %d characters.", clip(l.Name, 40), maxText)
+		case !isKey(l.Name):
+			add("", "A phrase list needs a name of 1 to %d letters, digits, dashes and underscores; %q is none.", maxKey, clip(l.Name, 80))
+		case strings.TrimSpace(l.Label) == "":
+			add("", "The phrase list %q needs a label.", l.Name)
+		case len([]rune(l.Label)) > maxText:
+			add("", "The label of the phrase list “%s” is longer than %d characters.", clip(l.Label, 40), maxText)
 		case named[l.Name]:
 			add("", "Two phrase lists have the name %q.", l.Name)
 		}
