@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,7 +50,8 @@ func (s *Server) showPhrases(c echo.Context, status int, amend func(*page.Phrase
 	return s.page(c, status, page.Phrases(v))
 }
 
-// firstPhrases is how many of Hookline's own phrases a list shows before it is opened: there are hundreds.
+// firstPhrases is how many of Hookline's own phrases a list shows before it is opened, plain ones: there are hundreds, and
+// those with alternatives are hard to read.
 const firstPhrases = 12
 
 // shownPhrases are the phrases of a list that the page shows, those that take words out apart, and how many it does not
@@ -65,15 +65,13 @@ func shownPhrases(l routing.PhraseList, open bool) (phrases, except []string, mo
 			}
 		}
 	}
-	texts := slices.Clone(l.Phrases)
-	slices.SortStableFunc(texts, func(a, b string) int {
-		return cmp.Compare(map[bool]int{true: 1}[ours[a]], map[bool]int{true: 1}[ours[b]])
-	})
+	isOurs := func(p string) bool { return ours[p] }
+	isOwn := func(p string) bool { return !ours[p] }
 	shown := 0
-	for _, p := range texts {
+	for _, p := range slices.Concat(slices.DeleteFunc(slices.Clone(l.Phrases), isOurs), slices.DeleteFunc(slices.Clone(l.Phrases), isOwn)) {
 		out := routing.IsExcept(p)
 		switch {
-		case !open && ours[p] && (out || shown >= firstPhrases):
+		case !open && ours[p] && (out || shown >= firstPhrases || strings.ContainsAny(p, "|…")):
 			more++
 			continue
 		case out:
